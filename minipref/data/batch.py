@@ -60,6 +60,31 @@ class Batch:
         """The same batch with rankings (lists, k) of row numbers, best first."""
         return replace(self, rankings=rankings)
 
+    def take(self, index: Tensor) -> Batch:
+        """The rows of that number, in that order; pairs and rankings are left behind."""
+        picked = index.tolist()
+        return Batch(
+            tuple(self.prompts[row] for row in picked),
+            tuple(self.responses[row] for row in picked),
+            self.rows[index],
+            self.groups[index],
+            {name: column[index] for name, column in self.columns.items()},
+        )
+
+    def take_pairs(self, index: Tensor) -> Batch:
+        """The pairs of that number: all chosen rows first, then all rejected ones."""
+        if self.pairs is None:
+            raise ValueError("the batch has no pairs; let an annotator label it first")
+        rows = self.pairs[index].T  # (2, pairs)
+        return self.take(rows.flatten()).with_pairs(torch.arange(rows.numel()).view_as(rows).T)
+
+    def take_rankings(self, index: Tensor) -> Batch:
+        """The rankings of that number, list by list."""
+        if self.rankings is None:
+            raise ValueError("the batch has no rankings; let an annotator rank it first")
+        rows = self.rankings[index]  # (lists, k)
+        return self.take(rows.flatten()).with_rankings(torch.arange(rows.numel()).view_as(rows))
+
     def by_group(self) -> Tensor:
         """Row numbers (groups, k) where every group has the same number k of rows."""
         order = torch.argsort(self.groups, stable=True)
