@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .annotator import Effect, Outcomes
@@ -18,7 +19,8 @@ def malicious(share: float) -> Effect:
 
     def apply(outcomes: Outcomes, prompt: Any, a: str, b: str) -> Outcomes:
         prefers_a, tie, prefers_b = outcomes
-        worse_is_a = 0.5 if prefers_a == prefers_b else float(prefers_a < prefers_b)
+        even = math.isclose(prefers_a, prefers_b, rel_tol=1e-12)  # rounding is no preference
+        worse_is_a = 0.5 if even else float(prefers_a < prefers_b)
         return (
             (1 - share) * prefers_a + share * worse_is_a,
             (1 - share) * tie,
