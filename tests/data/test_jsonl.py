@@ -275,6 +275,23 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path, records, format, m
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_second_reading_counts_anew(tmp_path):
+    reader = Reader(lines_file(tmp_path, json.dumps(good("pairs")), "{"), skip_bad=True)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="skipped 1 bad of 2 lines; the first: .*line 2"):
+            assert len(list(reader)) == 1
+
+
+def test_files_are_the_same_at_any_hour_and_as_readable_as_others(tmp_path, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    write(tmp_path / "one.jsonl.gz", [Pair("p", "c", "r")])
+    monkeypatch.setattr("time.time", lambda: 2e9)
+    write(tmp_path / "two.jsonl.gz", [Pair("p", "c", "r")])
+    assert (tmp_path / "one.jsonl.gz").read_bytes() == (tmp_path / "two.jsonl.gz").read_bytes()
+    (tmp_path / "other").write_text("")
+    assert (tmp_path / "one.jsonl.gz").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_reading_streams(tmp_path):
     path = tmp_path / "long.jsonl"
     write(path, (Pair("p" * 1000, str(n), "r") for n in range(10_000)))  # 10 MB

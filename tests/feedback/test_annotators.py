@@ -31,7 +31,7 @@ from minipref.feedback.rewards import weighted
 
 shares = st.floats(0, 1)
 gaps = st.floats(-30, 30)
-texts = st.lists(st.sampled_from(["good", "bad", "so", "cue"]), max_size=6).map(" ".join)
+texts = st.lists(st.sampled_from(["good", "bad", "so", "cue", "cues"]), max_size=6).map(" ".join)
 
 
 def reader(gap: float) -> Annotator:
@@ -195,6 +195,8 @@ def test_the_order_of_effects_matters():
     first = (reader(1.0) | flip(0.3) | position(2.0)).probability(None, "a", "b")
     second = (reader(1.0) | position(2.0) | flip(0.3)).probability(None, "a", "b")
     assert abs(first - second) > 0.1
+    composed = reader(1.0) | (flip(0.3) | position(2.0))
+    assert composed.probability(None, "a", "b") == first
 
 
 @given(gaps, gaps, shares)
