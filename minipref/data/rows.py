@@ -38,7 +38,12 @@ class Rows:
             raise ValueError("no rows: prompts is empty")
         starts = torch.tensor([len(prompt) for prompt in prompts])
         ends = starts + torch.tensor([len(response) for response in responses])
-        flat = [token for pair in zip(prompts, responses, strict=True) for part in pair for token in part]
+        flat = [
+            token
+            for pair in zip(prompts, responses, strict=True)
+            for part in pair
+            for token in part
+        ]
         positions = torch.arange(int(ends.max()))  # (length,)
         attention_mask = positions < ends[:, None]  # (batch, length)
         ids = torch.full(attention_mask.shape, pad, dtype=torch.int64)

@@ -1,0 +1,35 @@
+"""Preference losses as pure functions: tensors in, one loss a row out."""
+
+from .coefficient import gradient_coefficient
+from .diffusion import diffusion_dpo
+from .listwise import plackett_luce
+from .pairwise import cdpo, cpo, dpo, flex_dpo, hinge, ipo, orpo, rdpo, simpo, simpo_gamma
+from .pointwise import derangement, kto, kto_reference_point
+from .policy_gradient import group_advantages, grpo, ppo_clip, rloo
+from .reward import bradley_terry
+from .tokenwise import sft
+
+__all__ = [
+    "bradley_terry",
+    "cdpo",
+    "cpo",
+    "derangement",
+    "diffusion_dpo",
+    "dpo",
+    "flex_dpo",
+    "gradient_coefficient",
+    "group_advantages",
+    "grpo",
+    "hinge",
+    "ipo",
+    "kto",
+    "kto_reference_point",
+    "orpo",
+    "plackett_luce",
+    "ppo_clip",
+    "rdpo",
+    "rloo",
+    "sft",
+    "simpo",
+    "simpo_gamma",
+]

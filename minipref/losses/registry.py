@@ -1,0 +1,107 @@
+"""Every loss by its name, with what a caller needs to know about it.
+
+A loss is a plain function. Its decorator names the family, files it here and checks its arguments
+before each call, so that the function itself stays as clean as the copy that people paste.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from .checks import check_hyperparameters, check_tensors
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a loss.
+
+    name             as it is imported and as the command line knows it
+    family           reward, pairwise, pointwise, listwise, tokenwise, policy_gradient, diffusion
+    paper            number of the paper among the 119, or the classic's arXiv id
+    function         the loss, checked; `source` is the same without the check
+    inputs           names of its tensors, in order
+    hyperparameters  names and defaults of the rest
+    shapes           names of an input's dimensions where it is not (batch,)
+    ranges           the interval a hyper-parameter must lie in, such as "(0, inf)"
+    reference        does it need a reference policy?
+    logps            "sum" or "mean" over the response, "token", or "none"
+    on_policy        must the responses come from the policy that is trained?
+    """
+
+    name: str
+    family: str
+    paper: str
+    function: Callable[..., Tensor]
+    source: Callable[..., Tensor]
+    inputs: tuple[str, ...]
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    shapes: dict[str, str] = field(default_factory=dict)
+    ranges: dict[str, str] = field(default_factory=dict)
+    reference: bool = False
+    logps: str = "sum"
+    on_policy: bool = False
+
+
+REGISTRY: dict[str, Entry] = {}
+
+
+def get(name: str) -> Entry:
+    """The entry of that name. Raises ValueError with the nearest names for an unknown one."""
+    if name not in REGISTRY:
+        near = difflib.get_close_matches(name, REGISTRY, n=3, cutoff=0.4)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"there is no loss called {name!r}{hint} (`minipref losses` lists all)")
+    return REGISTRY[name]
+
+
+def family(kind: str) -> Callable[..., Callable[[Callable[..., Tensor]], Callable[..., Tensor]]]:
+    """The decorator of a family: `@pairwise(paper="070", reference=True, ranges={...})`."""
+
+    def decorator(
+        *,
+        paper: str,
+        reference: bool = False,
+        logps: str = "sum",
+        on_policy: bool = False,
+        shapes: dict[str, str] | None = None,
+        ranges: dict[str, str] | None = None,
+    ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
+        def register(source: Callable[..., Tensor]) -> Callable[..., Tensor]:
+            signature = inspect.signature(source)
+            parameters = signature.parameters.values()
+            inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+            defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+            @functools.wraps(source)
+            def checked(*args: Any, **kwargs: Any) -> Tensor:
+                bound = signature.bind(*args, **kwargs).arguments
+                tensors = {name: bound[name] for name in inputs if name in bound}
+                check_tensors(source.__name__, tensors, shapes or {})
+                check_hyperparameters(source.__name__, bound, ranges or {})
+                return source(*args, **kwargs)
+
+            REGISTRY[source.__name__] = Entry(
+                source.__name__, kind, paper, checked, source, inputs, defaults,
+                shapes or {}, ranges or {}, reference, logps, on_policy,
+            )  # fmt: skip
+            return checked
+
+        return register
+
+    return decorator
+
+
+reward = family("reward")
+pairwise = family("pairwise")
+pointwise = family("pointwise")
+listwise = family("listwise")
+tokenwise = family("tokenwise")
+policy_gradient = family("policy_gradient")
+diffusion = family("diffusion")

@@ -1,0 +1,60 @@
+"""Log-probabilities of responses: the shift, the mask and the sum, each in one place.
+
+Everything is in nats and float32, whatever the model's dtype.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..data.rows import Rows
+from .policy import Policy
+
+
+def logps_from_logits(logits: Tensor, ids: Tensor, completion_mask: Tensor) -> Tensor:
+    """log p(ids[t] | ids[<t]) where the mask is True, else 0.
+
+    Args:
+        logits: (batch, length, vocabulary); logits[t] predict ids[t + 1].
+        ids: (batch, length).
+        completion_mask: (batch, length) bool.
+
+    Returns:
+        (batch, length) float32, aligned with `ids`: the first token has no prediction.
+    """
+    logps = logits[:, :-1].float().log_softmax(-1)  # (batch, length - 1, vocabulary)
+    logps = logps.gather(-1, ids[:, 1:, None])[..., 0]
+    return nn.functional.pad(logps, (1, 0)).where(completion_mask, 0.0)
+
+
+def token_logps(policy: Policy, rows: Rows) -> Tensor:
+    """log p(ids[t] | ids[<t]) of the response's tokens, 0 elsewhere: (batch, length)."""
+    logits, mask = completion_logits(policy, rows)
+    targets = rows.ids[mask]  # (tokens,)
+    logps = logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
+    return torch.zeros(rows.ids.shape, dtype=logps.dtype).masked_scatter(mask, logps)
+
+
+def sequence_logps(policy: Policy, rows: Rows) -> Tensor:
+    """log pi(response | prompt), summed over the response's tokens: (batch,)."""
+    return token_logps(policy, rows).sum(1)
+
+
+def token_entropies(policy: Policy, rows: Rows) -> Tensor:
+    """Entropy of the policy where it chose each response token, 0 elsewhere: (batch, length)."""
+    logits, mask = completion_logits(policy, rows)
+    logps = logits.log_softmax(-1)
+    entropies = -(logps.exp() * logps).sum(-1)
+    return torch.zeros(rows.ids.shape, dtype=logps.dtype).masked_scatter(mask, entropies)
+
+
+def completion_logits(policy: Policy, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Logits (tokens, vocabulary) that predicted each response token, and those tokens' mask.
+
+    Only these positions are unembedded: prompts and padding need no logits.
+    """
+    mask = rows.completion_mask.clone()
+    mask[:, 0] = False  # nothing predicts the first token
+    hidden = policy.hidden(rows.ids[:, :-1], rows.attention_mask[:, :-1])
+    return policy.unembed(hidden[mask[:, 1:]]).float(), mask

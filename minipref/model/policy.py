@@ -1,0 +1,35 @@
+"""What a policy is: ids in, logits of the next token out, in two halves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Policy(nn.Module):
+    """A language model as the rest of minipref sees it.
+
+    Ids are (batch, length) int64; attention_mask is (batch, length) bool, False on padding, which
+    may stand on either side. With a cache, ids are the tokens after those the cache has seen.
+    """
+
+    def hidden(
+        self, ids: Tensor, attention_mask: Tensor | None = None, cache: Any = None
+    ) -> Tensor:
+        """What the model makes of every token: (batch, length, width)."""
+        raise NotImplementedError
+
+    def unembed(self, hidden: Tensor) -> Tensor:
+        """Hidden states (..., width) to logits (..., vocabulary)."""
+        raise NotImplementedError
+
+    def new_cache(self, rows: int) -> Any:
+        """An empty cache for `rows` rows with `select(rows)`, or None where none is needed."""
+        return None
+
+    def forward(
+        self, ids: Tensor, attention_mask: Tensor | None = None, cache: Any = None
+    ) -> Tensor:
+        """Logits (batch, length, vocabulary) of each next token."""
+        return self.unembed(self.hidden(ids, attention_mask, cache))

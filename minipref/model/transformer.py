@@ -1,0 +1,186 @@
+"""A tiny decoder-only transformer: RMSNorm, rotary positions, SwiGLU, tied embeddings.
+
+The same architecture and the same weights as a Hugging Face Llama, in one page. Shapes: B rows,
+T tokens, C width, H heads, D width of a head, V words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .policy import Policy
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes. `nano` is (32, 2 layers), `small` (64, 2), `large` (96, 4)."""
+
+    vocabulary: int
+    width: int = 32
+    layers: int = 2
+    heads: int = 2
+    context: int = 128
+    rotary_base: float = 10000.0
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if min(self.vocabulary, self.width, self.layers, self.heads, self.context) < 1:
+            raise ValueError(f"every size must be at least 1, got {self}")
+        if self.width % (2 * self.heads):
+            raise ValueError(
+                f"width: expected a multiple of 2 * heads = {2 * self.heads}, got {self.width}"
+            )
+
+    @property
+    def intermediate(self) -> int:
+        """Width of the feed-forward layer: 8/3 of the width, rounded up to a multiple of 8."""
+        return -(-8 * self.width // 3 // 8) * 8
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, width: int, epsilon: float):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
+
+
+class Cache:
+    """Keys and values of the tokens seen so far, a pair of (B, H, context, D) a layer."""
+
+    def __init__(self, config: Config, rows: int):
+        shape = (config.layers, 2, rows, config.heads, config.context, config.width // config.heads)
+        self.memory = torch.zeros(shape)
+        self.mask = torch.zeros(rows, config.context, dtype=torch.bool)  # real tokens
+        self.length = 0
+
+    def select(self, rows: Tensor) -> None:
+        """Keep these rows only: the others have finished."""
+        self.memory, self.mask = self.memory[:, :, rows], self.mask[rows]
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn the pairs (i, i + D/2) of x (B, H, T, D) by the angles of their positions."""
+    left, right = x.chunk(2, -1)
+    return x * cos + torch.cat([-right, left], -1) * sin
+
+
+class Attention(nn.Module):
+    def __init__(self, config: Config):
+        super().__init__()
+        self.heads = config.heads
+        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.out = nn.Linear(config.width, config.width, bias=False)
+
+    def forward(
+        self,
+        x: Tensor,  # (B, T, C)
+        angles: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        memory: Tensor | None,
+        start: int,
+    ) -> Tensor:
+        B, T, C = x.shape
+        q, k, v = self.qkv(x).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, H, T, D)
+        q, k = rotate(q, *angles), rotate(k, *angles)
+        if memory is not None:
+            memory[0, :, :, start : start + T], memory[1, :, :, start : start + T] = k, v
+            k, v = memory[0, :, :, : start + T], memory[1, :, :, : start + T]
+        y = F.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=mask is None and T > 1
+        )
+        return self.out(y.transpose(1, 2).reshape(B, T, C))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, config: Config):
+        super().__init__()
+        self.gate_up = nn.Linear(config.width, 2 * config.intermediate, bias=False)
+        self.down = nn.Linear(config.intermediate, config.width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, up = self.gate_up(x).chunk(2, -1)
+        return self.down(F.silu(gate) * up)
+
+
+class Block(nn.Module):
+    def __init__(self, config: Config):
+        super().__init__()
+        self.attention_norm = RMSNorm(config.width, config.epsilon)
+        self.attention = Attention(config)
+        self.feed_forward_norm = RMSNorm(config.width, config.epsilon)
+        self.feed_forward = FeedForward(config)
+
+    def forward(self, x: Tensor, *context: object) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), *context)
+        return x + self.feed_forward(self.feed_forward_norm(x))
+
+
+class Transformer(Policy):
+    """A policy: ids to logits; `hidden` and `unembed` are its two halves.
+
+    Padding may stand on either side: positions count real tokens only.
+    """
+
+    def __init__(self, config: Config, generator: torch.Generator | None = None):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocabulary, config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = RMSNorm(config.width, config.epsilon)
+        half = torch.arange(0, config.width // config.heads, 2) / (config.width // config.heads)
+        turns = torch.outer(torch.arange(config.context), config.rotary_base**-half)
+        turns = torch.cat([turns, turns], -1)  # (context, D)
+        self.cos = nn.Buffer(turns.cos(), persistent=False)
+        self.sin = nn.Buffer(turns.sin(), persistent=False)
+        for name, weight in self.named_parameters():
+            if weight.dim() == 2:
+                residual = name.endswith(("out.weight", "down.weight"))
+                spread = 0.02 / (2 * config.layers) ** 0.5 if residual else 0.02
+                nn.init.normal_(weight, std=spread, generator=generator)
+
+    def unembed(self, hidden: Tensor) -> Tensor:
+        """Hidden states (..., C) to logits (..., V): the embedding again, transposed."""
+        return F.linear(hidden, self.embedding.weight)
+
+    def new_cache(self, rows: int) -> Cache:
+        return Cache(self.config, rows)
+
+    def hidden(
+        self, ids: Tensor, attention_mask: Tensor | None = None, cache: Cache | None = None
+    ) -> Tensor:
+        """ids (B, T) to the last layer's output (B, T, C); attention_mask (B, T) bool.
+
+        With a cache, ids are the tokens after those it has seen.
+        """
+        T = ids.shape[1]
+        start = cache.length if cache is not None else 0
+        if start + T > self.config.context:
+            raise ValueError(f"{start + T} tokens do not fit the context of {self.config.context}")
+        seen = attention_mask  # the real tokens among all so far (B, start + T)
+        if cache is not None:
+            cache.mask[:, start : start + T] = True if attention_mask is None else attention_mask
+            cache.length = start + T
+            seen = cache.mask[:, : start + T]
+        if seen is not None and not bool(seen.all()):
+            positions = (seen.cumsum(1) - 1).clamp_min(0)[:, start:]  # (B, T)
+            causal = torch.ones(start + T, start + T, dtype=torch.bool).tril()[start:]
+            mask = causal & seen[:, None, None, :]  # (B, 1, T, start + T)
+            mask = mask | ~mask.any(-1, keepdim=True)  # padding attends to all: no empty softmax
+        else:
+            positions = torch.arange(start, start + T)[None]
+            mask = None
+            if start and T > 1:
+                mask = torch.ones(T, start + T, dtype=torch.bool).tril(start)
+        angles = self.cos[positions][:, None], self.sin[positions][:, None]  # (B or 1, 1, T, D)
+        x = self.embedding(ids)
+        for layer, block in enumerate(self.blocks):
+            memory = cache.memory[layer] if cache is not None else None
+            x = block(x, angles, mask, memory, start)
+        return self.norm(x)
