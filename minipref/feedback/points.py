@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,8 +17,8 @@ class Points:
     annotator: Annotator
 
     def label(self, batch: Batch, rng: torch.Generator) -> Batch:
-        """The rows that the annotator put in a pair, with columns["desirable"]."""
-        return desirable(self.annotator.label(batch, rng))
+        """The rows that the annotator put in a pair, with columns["desirable"]; never ties."""
+        return desirable(replace(self.annotator, keep_ties=False).label(batch, rng))
 
 
 def desirable(batch: Batch) -> Batch:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -133,6 +134,18 @@ def test_malformed_lines_each_bring_an_error_and_are_counted(name, data):
             records = list(reader)
         assert len(records) == 1
         assert reader.skipped == 2 * len(bad)
+
+
+@given(st.sampled_from(list(FORMATS)), st.data())
+def test_any_bytes_are_records_or_a_bad_line(name, data):
+    whole = json.dumps(good(name)).encode()
+    start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(whole))] * 2)))
+    content = whole[:start] + data.draw(st.binary(max_size=6)) + whole[stop:]
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "data.jsonl"
+        path.write_bytes(content)
+        with suppress(BadLine):
+            assert all(isinstance(record, Pair | Point | Ranking) for record in Reader(path))
 
 
 @pytest.mark.parametrize(

@@ -60,11 +60,11 @@ def test_demonstrations_are_well_formed_and_fit(world, roll, corruption):
     scores = world.scores(prompt, text)
     assert scores["well_formed"] == 1.0
     ids = world.encode_response(text)
-    assert len(ids) < world.max_new_tokens
+    assert len(ids) <= world.max_new_tokens
     assert world.decode_response(ids) == text
     steps = world.read(prompt, text)
     assert scores["steps_correct"] == sum(step.correct for step in steps) / len(steps)
-    assert scores["correct"] == float(steps[-1].correct)
+    assert scores["correct"] == float(steps[-1].result == prompt.answer)
     if corruption == 0:
         assert scores["correct"] == 1.0
 
@@ -182,6 +182,15 @@ def test_slips_come_as_often_as_asked():
     ]
     share = 1 - sum(first) / len(first)
     assert abs(share - 0.3) < 4 * (0.3 * 0.7 / 2000) ** 0.5
+
+
+def test_the_longest_response_just_fits():
+    """Two words a number throughout; what never ended has one word more."""
+    world = Reason(notation="digits")
+    prompt = ReasonPrompt("", (("plus", 2),) * 3, (15, 17, 19, 21))
+    longest = f"okay , {world.solution(prompt)}".replace(" so ", " so the answer is ")
+    assert world.scores(prompt, longest)["well_formed"] == 1.0
+    assert len(world.encode_response(longest)) == world.max_new_tokens
 
 
 def test_every_number_of_steps_is_as_likely():

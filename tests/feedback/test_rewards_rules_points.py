@@ -76,6 +76,14 @@ def test_points_take_the_pairs_apart():
     assert [f"r{ids[0]}" for ids in rows] == list(points.responses)
 
 
+def test_a_tie_is_no_point():
+    bandit = Bandit.of(torch.tensor([[1.0, 1.0, 2.0, 0.0]]))
+    annotator = bt(bandit.reward, temperature=0).keeping_ties()
+    points = Points(annotator).label(all_responses(bandit), stream(0, "x"))
+    assert points.responses == ("r2", "r3")
+    assert points.columns["desirable"].tolist() == [True, False]
+
+
 def test_points_refuse_what_is_no_point():
     bandit = Bandit(1, 3)
     batch = all_responses(bandit)
