@@ -168,6 +168,8 @@ class Transformer(Policy):
             cache.mask[:, start : start + T] = True if attention_mask is None else attention_mask
             cache.length = start + T
             seen = cache.mask[:, : start + T]
+        elif seen is not None and bool((seen[:, 1:] <= seen[:, :-1]).all()):
+            seen = None  # padding on the right alone: no real token looks that way
         if seen is not None and not bool(seen.all()):
             positions = (seen.cumsum(1) - 1).clamp_min(0)[:, start:]  # (B, T)
             causal = torch.ones(start + T, start + T, dtype=torch.bool).tril()[start:]
