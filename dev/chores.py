@@ -98,13 +98,15 @@ def test(arguments: Arguments) -> int:
 
 
 def lab(arguments: Arguments) -> int:
-    """open the notebooks in JupyterLab"""
-    return run(setup("course"), "-m", "jupyterlab", "notebooks", *arguments)
+    """write the student's notebooks into lab/ (work already there stays) and open JupyterLab"""
+    python = setup("course")
+    code = run(python, "-m", "minipref", "course", "student", "lab")
+    return code or run(python, "-m", "jupyterlab", "lab", *arguments)
 
 
 def notebooks(arguments: Arguments) -> int:
     """execute notebooks/src/*.py into notebooks/*.ipynb (or only those named)"""
-    return run(setup("course"), "-m", "dev.notebooks", *arguments, environ=QUIET_CORE)
+    return run(setup("course"), "-m", "minipref.course.notebooks", *arguments, environ=QUIET_CORE)
 
 
 def bases(arguments: Arguments) -> int:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import minipref
-from minipref.cli import bench, catalogue, tour, worlds
+from minipref.cli import bench, catalogue, lessons, tour, worlds
 
 app = typer.Typer(
     name="minipref",
@@ -28,6 +28,7 @@ app.command()(tour.tour)
 app.command()(catalogue.losses)
 app.command()(catalogue.show)
 app.add_typer(worlds.app)
+app.add_typer(lessons.app)
 app.command()(bench.bench)
 
 
@@ -55,7 +56,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):  # a Windows console may not know every character
             stream.reconfigure(errors="replace")
     try:
-        app()
+        app(prog_name="minipref")
     except BrokenPipeError:  # `minipref losses | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
