@@ -31,10 +31,8 @@ class Frozen(Policy):
         super().__init__()
         self.model: Policy = copy.deepcopy(policy).requires_grad_(False).eval()
 
-    def hidden(
-        self, ids: Tensor, attention_mask: Tensor | None = None, cache: Any = None
-    ) -> Tensor:
-        return self.model.hidden(ids, attention_mask, cache)
+    def hidden(self, *args: Any, **kwargs: Any) -> Tensor:
+        return self.model.hidden(*args, **kwargs)
 
     def unembed(self, hidden: Tensor) -> Tensor:
         return self.model.unembed(hidden)

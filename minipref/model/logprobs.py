@@ -56,5 +56,5 @@ def completion_logits(policy: Policy, rows: Rows) -> tuple[Tensor, Tensor]:
     """
     mask = rows.completion_mask.clone()
     mask[:, 0] = False  # nothing predicts the first token
-    hidden = policy.hidden(rows.ids[:, :-1], rows.attention_mask[:, :-1])
-    return policy.unembed(hidden[mask[:, 1:]]).float(), mask
+    hidden = policy.hidden(rows.ids[:, :-1], rows.attention_mask[:, :-1], keep=mask[:, 1:])
+    return policy.unembed(hidden).float(), mask

@@ -15,9 +15,17 @@ class Policy(nn.Module):
     """
 
     def hidden(
-        self, ids: Tensor, attention_mask: Tensor | None = None, cache: Any = None
+        self,
+        ids: Tensor,
+        attention_mask: Tensor | None = None,
+        cache: Any = None,
+        keep: Tensor | None = None,
     ) -> Tensor:
-        """What the model makes of every token: (batch, length, width)."""
+        """What the model makes of every token: (batch, length, width).
+
+        Where only some positions are wanted, `keep` (batch, length) bool names them, and the
+        result is (kept, width): the last layer need not finish the others.
+        """
         raise NotImplementedError
 
     def unembed(self, hidden: Tensor) -> Tensor:

@@ -24,10 +24,15 @@ class TabularPolicy(Policy):
         return self.logits().softmax(-1)
 
     def hidden(
-        self, ids: Tensor, attention_mask: Tensor | None = None, cache: None = None
+        self,
+        ids: Tensor,
+        attention_mask: Tensor | None = None,
+        cache: None = None,
+        keep: Tensor | None = None,
     ) -> Tensor:
         """The prompt's row of the table at every position: (batch, length, responses)."""
-        return self.logits()[ids[:, :1]].expand(-1, ids.shape[1], -1)
+        logits = self.logits()[ids[:, :1]].expand(-1, ids.shape[1], -1)
+        return logits if keep is None else logits[keep]
 
     def unembed(self, hidden: Tensor) -> Tensor:
         return hidden

@@ -65,10 +65,10 @@ class Cache:
         self.memory, self.mask = self.memory[:, :, rows], self.mask[rows]
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Turn the pairs (i, i + D/2) of x (B, H, T, D) by the angles of their positions."""
-    left, right = x.chunk(2, -1)
-    return x * cos + torch.cat([-right, left], -1) * sin
+def rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """Turn the pairs (2i, 2i + 1) of x (..., D), read as complex numbers, by `turns` (..., D/2)."""
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turns).flatten(-2)
 
 
 class Attention(nn.Module):
@@ -81,14 +81,15 @@ class Attention(nn.Module):
     def forward(
         self,
         x: Tensor,  # (B, T, C)
-        angles: tuple[Tensor, Tensor],
+        turns: Tensor,  # (B or 1, T, 1, 1, D/2)
         mask: Tensor | None,
         memory: Tensor | None,
         start: int,
     ) -> Tensor:
         B, T, C = x.shape
-        q, k, v = self.qkv(x).view(B, T, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (B, H, T, D)
-        q, k = rotate(q, *angles), rotate(k, *angles)
+        qkv = self.qkv(x).view(B, T, 3, self.heads, -1)
+        q, k = rotate(qkv[:, :, :2], turns).permute(2, 0, 3, 1, 4)  # (B, H, T, D)
+        v = qkv[:, :, 2].transpose(1, 2)
         if memory is not None:
             memory[0, :, :, start : start + T], memory[1, :, :, start : start + T] = k, v
             k, v = memory[0, :, :, : start + T], memory[1, :, :, : start + T]
@@ -117,8 +118,17 @@ class Block(nn.Module):
         self.feed_forward_norm = RMSNorm(config.width, config.epsilon)
         self.feed_forward = FeedForward(config)
 
-    def forward(self, x: Tensor, *context: object) -> Tensor:
-        x = x + self.attention(self.attention_norm(x), *context)
+    def forward(
+        self,
+        x: Tensor,
+        turns: Tensor,
+        mask: Tensor | None,
+        memory: Tensor | None,
+        start: int,
+        keep: Tensor | None = None,
+    ) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), turns, mask, memory, start)
+        x = x if keep is None else x[keep]
         return x + self.feed_forward(self.feed_forward_norm(x))
 
 
@@ -134,11 +144,9 @@ class Transformer(Policy):
         self.embedding = nn.Embedding(config.vocabulary, config.width)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.width, config.epsilon)
-        half = torch.arange(0, config.width // config.heads, 2) / (config.width // config.heads)
-        turns = torch.outer(torch.arange(config.context), config.rotary_base**-half)
-        turns = torch.cat([turns, turns], -1)  # (context, D)
-        self.cos = nn.Buffer(turns.cos(), persistent=False)
-        self.sin = nn.Buffer(turns.sin(), persistent=False)
+        pairs = torch.arange(0, config.width // config.heads, 2) / (config.width // config.heads)
+        angles = torch.outer(torch.arange(config.context), config.rotary_base**-pairs)
+        self.turns = nn.Buffer(torch.polar(torch.ones_like(angles), angles), persistent=False)
         for name, weight in self.named_parameters():
             if weight.dim() == 2:
                 residual = name.endswith(("out.weight", "down.weight"))
@@ -153,9 +161,13 @@ class Transformer(Policy):
         return Cache(self.config, rows)
 
     def hidden(
-        self, ids: Tensor, attention_mask: Tensor | None = None, cache: Cache | None = None
+        self,
+        ids: Tensor,
+        attention_mask: Tensor | None = None,
+        cache: Cache | None = None,
+        keep: Tensor | None = None,
     ) -> Tensor:
-        """ids (B, T) to the last layer's output (B, T, C); attention_mask (B, T) bool.
+        """ids (B, T) to the last layer's output (B, T, C), or (kept, C) where `keep` (B, T) says.
 
         With a cache, ids are the tokens after those it has seen.
         """
@@ -180,9 +192,10 @@ class Transformer(Policy):
             mask = None
             if start and T > 1:
                 mask = torch.ones(T, start + T, dtype=torch.bool).tril(start)
-        angles = self.cos[positions][:, None], self.sin[positions][:, None]  # (B or 1, 1, T, D)
+        turns = self.turns[positions][:, :, None, None]  # (B or 1, T, 1, 1, D/2)
         x = self.embedding(ids)
+        last = len(self.blocks) - 1
         for layer, block in enumerate(self.blocks):
             memory = cache.memory[layer] if cache is not None else None
-            x = block(x, angles, mask, memory, start)
+            x = block(x, turns, mask, memory, start, keep if layer == last else None)
         return self.norm(x)
