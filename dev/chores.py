@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from dev import ledger
-from dev.environment import ROOT, setup
+from dev.environment import ROOT, SIZES, setup
 
 Arguments = list[str]
 QUIET_CORE = {"OMP_NUM_THREADS": "1"}  # one torch thread a process, two processes
@@ -46,7 +46,10 @@ def verdict(failed: list[str]) -> int:
 
 def make_environment(arguments: Arguments) -> int:
     """make .venv and install everything into it (or: setup run, setup course)"""
-    setup(*arguments[:1] or ["test"])
+    size = arguments[0] if arguments else "test"
+    if size not in SIZES:
+        raise SystemExit(f"setup: expected one of {', '.join(SIZES)}, got {size!r}")
+    setup(size)
     return 0
 
 

@@ -1,10 +1,14 @@
 """How the environment is made: which PyTorch is asked for, when nothing needs doing, what fails."""
 
+import functools
+import http.server
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -86,17 +90,64 @@ def test_an_index_offers_the_exact_build_or_it_does_not(listing, expected):
 
 
 @pytest.fixture
-def silent_index(monkeypatch):
+def plain_pip(monkeypatch):
+    """pip without any configuration of this machine."""
+    for name in list(os.environ):
+        if name.lower().startswith("pip_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+
+
+@pytest.fixture
+def silent_index(monkeypatch, plain_pip):
     """An index on this machine that accepts a connection and then says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"http://127.0.0.1:{server.getsockname()[1]}/whl/cpu"
         monkeypatch.setattr(torch_build, "CPU_INDEX", address)
         monkeypatch.setattr(torch_build, "CONNECT_SECONDS", 1)
-        for name in list(os.environ):
-            if name.lower().startswith("pip_") or name.lower().endswith("_proxy"):
-                monkeypatch.delenv(name)
-        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
         yield
+
+
+class Index(http.server.SimpleHTTPRequestHandler):
+    """A folder of wheels as a package index."""
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def answering_index(monkeypatch, plain_pip, tmp_path):
+    """An index on this machine with an empty package that calls itself torch's CPU build."""
+    shelf = tmp_path / "shelf" / "whl" / "cpu" / "torch"
+    shelf.mkdir(parents=True)
+    with zipfile.ZipFile(shelf / "torch-9.9.9+cpu-py3-none-any.whl", "w") as wheel:
+        info = "torch-9.9.9+cpu.dist-info"
+        wheel.writestr(
+            f"{info}/METADATA", "Metadata-Version: 2.1\nName: torch\nVersion: 9.9.9+cpu\n"
+        )
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", f"{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    handler = functools.partial(Index, directory=tmp_path / "shelf")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/whl/cpu"
+        monkeypatch.setattr(torch_build, "CPU_INDEX", address)
+        yield
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_the_cpu_build_is_installed_from_an_index_that_answers(answering_index, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    python = environment.python_of(tmp_path / "venv")
+    assert not torch_build.installed(python, "9.9.9")
+    assert torch_build.cpu_index_has(python, "9.9.9")
+    assert not torch_build.cpu_index_has(python, "9.9.8")
+    assert torch_build.install_cpu_build(python, "9.9.9")
+    assert torch_build.installed(python, "9.9.9")
+    assert not torch_build.installed(python, "9.9.8")
 
 
 @pytest.mark.slow
@@ -211,3 +262,43 @@ def test_a_failing_step_fails_the_whole(capsys):
     assert chores.verdict(failed) == 1
     assert chores.verdict([]) == 0
     assert "failed: bad" in capsys.readouterr().out
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Record the environments that would be made."""
+    calls = []
+    monkeypatch.setattr(environment.venv, "create", lambda *a, **options: calls.append(options))
+    return calls
+
+
+def test_an_environment_that_runs_is_kept(made):
+    environment.make_venv(PYTHON)
+    assert made == []
+
+
+def test_one_without_its_interpreter_is_made_afresh(made, tmp_path):
+    environment.make_venv(tmp_path / "gone")
+    assert made == [{"clear": True, "with_pip": True}]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for Python is a shell script")
+def test_one_of_another_version_is_made_afresh(made, tmp_path):
+    (tmp_path / "python").write_text("#!/bin/sh\necho 3.9\n")
+    (tmp_path / "python").chmod(0o755)
+    environment.make_venv(tmp_path / "python")
+    assert len(made) == 1
+
+
+def test_a_debian_without_venv_names_the_package(monkeypatch, tmp_path):
+    def create(*_, **__):
+        raise subprocess.CalledProcessError(1, "ensurepip")
+
+    monkeypatch.setattr(environment.venv, "create", create)
+    with pytest.raises(SystemExit, match=r"sudo apt install python3\.\d+-venv"):
+        environment.make_venv(tmp_path / "gone")
+
+
+def test_an_unknown_size_names_the_known_ones():
+    with pytest.raises(SystemExit, match="expected one of run, course, test, got 'everything'"):
+        chores.make_environment(["everything"])
