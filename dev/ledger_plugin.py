@@ -3,7 +3,7 @@
 It adds up the processor time of every test, child processes included, by the areas of
 ``tests/ledger.toml``, and writes the sums to ``runs/ledger/NAME.json``. Processor time, unlike time
 on the clock, stays the same beside a busy neighbour. What no test spent (imports, collection) is
-the area ``rest``.
+in the area ``rest``.
 """
 
 import os
@@ -44,7 +44,9 @@ class Ledger:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if not session.config.pluginmanager.hasplugin("dsession"):  # the controller runs no test
-            self.add({ledger.OTHER: core_seconds() - sum(self.spent.values())})
+            # A process that ran one area only (notebooks, whose kernels end last) spent all on it.
+            area = next(iter(self.spent)) if len(self.spent) == 1 else ledger.OTHER
+            self.add({area: core_seconds() - sum(self.spent.values())})
         worker = getattr(session.config, "workeroutput", None)
         if worker is not None:
             worker["ledger"] = self.spent

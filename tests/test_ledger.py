@@ -80,3 +80,30 @@ def test_what_workers_spent_is_added(tmp_path):
     plugin.pytest_testnodedown(Node())
     plugin.pytest_testnodedown(object())  # a worker that crashed
     assert plugin.spent == {"losses": 4.0}
+
+
+class Session:
+    """What the plugin needs to know of a worker's session."""
+
+    def __init__(self):
+        self.config = self.pluginmanager = self
+        self.workeroutput = {}
+
+    def hasplugin(self, name):
+        return False
+
+
+@pytest.mark.parametrize(
+    ("spent", "expected"),
+    [
+        ({"notebooks": 3.0}, {"notebooks": 10.0}),
+        ({"losses": 3.0, "kernels": 4.0}, {"losses": 3.0, "kernels": 4.0, "rest": 3.0}),
+        ({}, {"rest": 10.0}),
+    ],
+)
+def test_what_no_test_spent_is_not_lost(tmp_path, monkeypatch, spent, expected):
+    monkeypatch.setattr(ledger_plugin, "core_seconds", lambda: 10.0)
+    plugin, session = ledger_plugin.Ledger("x", tmp_path), Session()
+    plugin.add(spent)
+    plugin.pytest_sessionfinish(session)
+    assert session.workeroutput["ledger"] == expected
