@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 
+from . import exercises
 from .notebooks import Notebook
 from .student import is_code
 
@@ -86,6 +87,7 @@ def complaints(notebook: Notebook, size: int = 0) -> list[str]:
         for number, (mine, after) in enumerate(zip(tags, [*tags[1:], set()], strict=True))
         if "solution" in mine and not {"exercise", "check"} <= after
     ]
+    found += dependants(notebook)
     asked = [number for number, seen in enumerate(tags) if "exercise" in seen]
     if asked and asked[0] > len(tags) / 2:
         found.append(f"the first exercise comes in cell {asked[0]} of {len(tags)}: too late")
@@ -94,6 +96,22 @@ def complaints(notebook: Notebook, size: int = 0) -> list[str]:
         found.append(f"none of the first {FIRST_FIGURE} code cells shows a figure")
     if not counted.tags["bug"]:
         found.append("no exercise has a planted bug (a cell tagged 'bug')")
+    return found
+
+
+def dependants(notebook: Notebook) -> list[str]:
+    """Cells that do not run until somebody has solved an exercise that is not theirs."""
+    found = []
+    tags = [set(cell.metadata.get("tags", [])) for cell in notebook.cells]
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code":
+            continue
+        graded = {number, number - 1} if "check" in tags[number] else {number}
+        found += [
+            f"cell {number} needs cell {other}, which is an exercise"
+            for other in exercises.needed(notebook, number)
+            if other not in graded and tags[other] & {"solution", "exercise"}
+        ]
     return found
 
 
