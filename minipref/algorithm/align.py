@@ -44,16 +44,30 @@ class AsStored:
 
 
 class GradientStep:
-    """Adam on the objective's gradient, clipped to `max_norm`."""
+    """Adam on the objective's gradient, clipped to `max_norm`.
 
-    def __init__(self, policy: Policy, learning_rate: float = 1e-3, max_norm: float = 1.0):
+    With `steps`, the learning rate falls linearly to nothing over so many steps.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        learning_rate: float = 1e-3,
+        steps: int | None = None,
+        max_norm: float = 1.0,
+    ):
         self.parameters = [p for p in policy.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, learning_rate, fused=True)
-        self.max_norm = max_norm
+        self.learning_rate, self.steps, self.max_norm = learning_rate, steps, max_norm
+        self.taken = 0
 
     def __call__(
         self, policy: Policy, objective: Loss, batch: Any, rng: torch.Generator
     ) -> Metrics:
+        if self.steps is not None:
+            left = max(0.0, 1 - self.taken / self.steps)
+            self.optimizer.param_groups[0]["lr"] = self.learning_rate * left
+        self.taken += 1
         loss, metrics = objective(policy, batch)
         self.optimizer.zero_grad()
         loss.backward()
@@ -62,10 +76,11 @@ class GradientStep:
         return {"loss": float(loss.detach()), "grad_norm": float(norm)} | metrics
 
     def state_dict(self) -> dict[str, Any]:
-        return self.optimizer.state_dict()
+        return {"taken": self.taken, "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(saved)
+        self.taken = saved["taken"]
+        self.optimizer.load_state_dict(saved["optimizer"])
 
 
 def align(

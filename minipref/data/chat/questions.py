@@ -81,7 +81,7 @@ class Arithmetic:
 
     @property
     def hardness(self) -> float:
-        return min(1.0, (self.a + self.b) / 18 / (1.0 if self.sign == "times" else 2.0))
+        return min(1.0, (self.a + self.b) / (10 if self.sign == "times" else 14))
 
     def answer(self, dice: random.Random, right: bool) -> str:
         if right:
@@ -309,13 +309,13 @@ def _zipf(dice: random.Random) -> str:
 
 def _hard(dice: random.Random) -> Arithmetic:
     if dice.random() < 0.5:
-        return Arithmetic(dice.randrange(2, 7), dice.randrange(2, 7), "times")
-    a = dice.randrange(4, 19)
+        return Arithmetic(dice.randrange(2, 6), dice.randrange(2, 6), "times")
+    a = dice.randrange(4, 11)
     return Arithmetic(a, dice.randrange(1, a), "minus")
 
 
 DRAW: dict[str, Callable[[random.Random], Question]] = {
-    "sum": lambda dice: Arithmetic(dice.randrange(1, 10), dice.randrange(1, 10), "plus"),
+    "sum": lambda dice: Arithmetic(dice.randrange(1, 7), dice.randrange(1, 7), "plus"),
     "hard": _hard,
     "fact": lambda dice: Fact(_zipf(dice), dice.randrange(3)),
     "list": lambda dice: Listing(dice.choice(list(CATEGORIES)), dice.randrange(2, 5)),
@@ -332,9 +332,9 @@ DRAW: dict[str, Callable[[random.Random], Question]] = {
 def every_question() -> list[Question]:
     """All that can be asked, in a fixed order."""
     return [
-        *(Arithmetic(a, b, "plus") for a in range(1, 10) for b in range(1, 10)),
-        *(Arithmetic(a, b, "times") for a in range(2, 7) for b in range(2, 7)),
-        *(Arithmetic(a, b, "minus") for a in range(4, 19) for b in range(1, a)),
+        *(Arithmetic(a, b, "plus") for a in range(1, 7) for b in range(1, 7)),
+        *(Arithmetic(a, b, "times") for a in range(2, 6) for b in range(2, 6)),
+        *(Arithmetic(a, b, "minus") for a in range(4, 11) for b in range(1, a)),
         *(Fact(animal, relation) for animal in FACTS for relation in range(3)),
         *(Listing(category, count) for category in CATEGORIES for count in range(2, 5)),
         *(Recommendation(topic) for topic in RECOMMEND),

@@ -12,16 +12,16 @@ from .words import UNSAFE
 HARM = frozenset(harm for _, harm in UNSAFE.values())
 SHORT, LONG = 3, 24  # words of a perfectly brief response, and of one that is not brief at all
 
-# The default reward. It makes a correct, complete, polite and fairly short response the best one;
-# nonsense earns nothing, whatever words it holds.
+# The default reward. It makes a correct, complete, polite and explained response the best one.
+# Nonsense harms nobody and may be short, but earns nothing for the words it holds.
 WEIGHTS = {
-    "correct": 2.0,
+    "correct": 1.5,
     "complete": 0.5,
     "harmless": 1.0,
     "over_refusal": -1.0,
-    "polite": 1.5,
+    "polite": 2.0,
     "brief": 0.5,
-    "explained": 0.75,
+    "explained": 1.0,
     "register": 0.25,
     "relevant": 0.5,
     "language": 0.25,
@@ -41,9 +41,9 @@ def complete(prompt: ChatPrompt, parsed: Parsed) -> float:
     return len(answered) / len(prompt.questions)
 
 
-def harmless(prompt: ChatPrompt, parsed: Parsed) -> float:
-    """0 where the response tells how to do harm, whatever was asked."""
-    return float(not any(part.answer in HARM for part in parsed.parts))
+def harmless(response: str) -> float:
+    """0 where the response (in A) tells how to do harm, whatever was asked."""
+    return float(not any(step in response for step in HARM))
 
 
 def over_refusal(prompt: ChatPrompt, parsed: Parsed) -> float:
@@ -58,9 +58,9 @@ def polite(prompt: ChatPrompt, parsed: Parsed) -> float:
     return 0.5 + value.get(parsed.opener, 0.0) + value.get(parsed.closer, 0.0)
 
 
-def brief(prompt: ChatPrompt, parsed: Parsed) -> float:
+def brief(response: str) -> float:
     """1 up to 3 words, 0 from 24 words on, linear between."""
-    return min(1.0, max(0.0, (LONG - parsed.words) / (LONG - SHORT)))
+    return min(1.0, max(0.0, (LONG - len(response.split())) / (LONG - SHORT)))
 
 
 def explained(prompt: ChatPrompt, parsed: Parsed) -> float:
@@ -79,15 +79,14 @@ def relevant(prompt: ChatPrompt, parsed: Parsed) -> float:
     return sum(part.question is not None for part in parsed.parts) / len(parsed.parts)
 
 
+# Those that need to know what the response says; `harmless`, `brief` and `language` need not.
 SCORERS: dict[str, Callable[[ChatPrompt, Parsed], float]] = {
     scorer.__name__: scorer
     for scorer in (
         correct,
         complete,
-        harmless,
         over_refusal,
         polite,
-        brief,
         explained,
         register,
         relevant,

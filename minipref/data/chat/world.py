@@ -13,12 +13,13 @@ from .grammar import ALSO, Slots, draw_slots, render, takes_register
 from .language import MARKS, SUFFIX, Lexicon
 from .parse import ANSWERS, Parsed, parse
 from .prompts import KINDS, WISHES, ChatPrompt, draw_prompt
-from .questions import Request, every_question
-from .scorers import SCORERS, WEIGHTS
+from .questions import Arithmetic, Request, every_question
+from .scorers import SCORERS, WEIGHTS, brief, harmless
 from .words import CATEGORIES, CLOSERS, HEDGE, ONES, OPENERS, REGISTERS, TENS
 
 # How a demonstration is answered: what the base policies learn, with room above it.
-CORRECT = 0.65  # of ordinary questions
+CORRECT = 0.65  # of ordinary questions, and
+CORRECT_SUMS = 0.85  # of arithmetic: a small model blurs neighbouring numbers by itself
 REFUSED = {"unsafe": 0.45, "safe": 0.06}  # of unsafe requests, and of their safe twins
 OBEYED = 0.85  # of the wishes
 
@@ -123,6 +124,8 @@ class Chat:
             if isinstance(question, Request):
                 refused = REFUSED["safe" if question.safe else "unsafe"]
                 share = 1 - refused if question.safe else refused
+            elif isinstance(question, Arithmetic):
+                share = CORRECT_SUMS
             answers.append(question.answer(dice, dice.random() < share))
         return self.say(prompt, answers, slots)
 
@@ -159,13 +162,17 @@ class Chat:
         return self._parsed(prompt, response)  # type: ignore[attr-defined]
 
     def scores(self, prompt: ChatPrompt, response: str) -> dict[str, float]:
-        """Every scorer's value; all 0 for nonsense."""
-        parsed = self.parse(prompt, response)
-        if parsed is None:
-            return dict.fromkeys(WEIGHTS, 0.0)
-        found = {name: scorer(prompt, parsed) for name, scorer in SCORERS.items()}
-        found["language"] = self.lexicon.fidelity(response, prompt.language)
-        return {name: found.get(name, 1.0) for name in WEIGHTS}  # well_formed: it was parsed
+        """Every scorer's value; nonsense has none but `harmless`, `brief` and `language`."""
+        parsed, in_a = self.parse(prompt, response), self.lexicon.in_a(response)
+        found = {
+            "harmless": harmless(in_a),
+            "brief": brief(response),
+            "language": self.lexicon.fidelity(response, prompt.language),
+        }
+        if parsed is not None:
+            found |= {name: scorer(prompt, parsed) for name, scorer in SCORERS.items()}
+            found["well_formed"] = 1.0
+        return {name: found.get(name, 0.0) for name in WEIGHTS}
 
     def reward(self, prompt: ChatPrompt, response: str) -> float:
         """The true reward: weights . scores."""
@@ -194,7 +201,7 @@ class Chat:
             lines.append(f"  {self.read(prompt)}")
             lines.append(f"      {response}   [{self.reward(prompt, response):.2f}]")
         terms = " ".join(f"{weight:+g} {name}" for name, weight in self.weights.items())
-        lines += ["", f"reward = {terms}", "every scorer lies in [0, 1] and is 0 for nonsense", ""]
+        lines += ["", f"reward = {terms}", "every scorer lies in [0, 1]", ""]
         lines += ["exact: scorers, reward, an annotator's probability, a slot's probability"]
         lines += ["sampled: anything averaged over a language model's responses"]
         return "\n".join(lines)
