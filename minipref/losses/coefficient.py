@@ -14,26 +14,38 @@ def gradient_coefficient(
     """delta = -dL/dlog pi of every response: how hard, and which way, a loss pushes it.
 
     Args:
-        loss: a loss of `minipref.losses`; the remaining arguments are its own.
+        loss: a loss of `minipref.losses`, or a function that names its inputs as they do; the
+            remaining arguments are its own.
 
-    Returns: for each input that belongs to the policy (not `ref_*`, not labels), the ascent
-        coefficient, of the input's shape, by autograd on the sum of the losses.
+    Returns: for each input that the policy's parameters change (not `ref_*`, not labels, not what
+        the loss holds constant), the ascent coefficient, of the input's shape, by autograd on the
+        sum of the losses. It refers to that very input: on a mean log-prob, divide by the length
+        for the push a token gets; on a sum, every token gets all of it.
+    Raises: ValueError for a function none of whose inputs is called `*logps`, `*rewards` or
+        `*errors`.
     """
-    bound = inspect.signature(loss).bind(*args, **kwargs).arguments
-    policy = {
+    arguments = inspect.signature(loss).bind(*args, **kwargs).arguments
+    trained = {
         name: value.detach().requires_grad_()
-        for name, value in bound.items()
+        for name, value in arguments.items()
         if isinstance(value, Tensor) and value.is_floating_point() and belongs_to_policy(name)
     }
-    total = loss(**(dict(bound) | policy)).sum()
-    gradients = torch.autograd.grad(total, list(policy.values()), allow_unused=True)
+    if not trained:
+        raise ValueError(
+            "loss: expected a function of inputs called *logps, *rewards or *errors, "
+            f"got one of {', '.join(arguments) or 'nothing'}"
+        )
+    with torch.enable_grad():
+        total = loss(**(arguments | trained)).sum()
+        gradients = torch.autograd.grad(total, list(trained.values()), allow_unused=True)
     return {
-        name: torch.zeros_like(value) if gradient is None else -gradient
-        for (name, value), gradient in zip(policy.items(), gradients, strict=True)
+        name: -gradient
+        for name, gradient in zip(trained, gradients, strict=True)
+        if gradient is not None
     }
 
 
 def belongs_to_policy(name: str) -> bool:
-    """Is this input something the policy's parameters change?"""
+    """Is this input something that the parameters in training change?"""
     trained = ("logps", "rewards", "errors")
     return name.endswith(trained) and not name.startswith(("ref_", "old_"))

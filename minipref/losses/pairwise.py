@@ -2,12 +2,14 @@
 
 Log-probs are in nats and belong to whole responses, of shape (batch,): `*_logps` are sums over the
 response's tokens, `*_mean_logps` means. Each loss returns (batch,), to be averaged by the caller.
+A docstring's formulas are in the names of its arguments; a test evaluates every line of them.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .checks import checked
 from .numerics import log1mexp, wide
 from .registry import pairwise
 
@@ -21,22 +23,25 @@ def dpo(
     *,
     beta: float = 0.1,
 ) -> Tensor:
-    """DPO: the pair classified by the policy's own implicit reward.
+    """DPO: the pair, classified by the reward that the policy itself implies.
 
-        L = -log sigmoid(beta * delta),
-        delta = log(pi(y_w) / ref(y_w)) - log(pi(y_l) / ref(y_l))
-
-    Gradient: dL/dlog pi(y_w) = -beta sigmoid(-beta delta); dL/dlog pi(y_l) = the same, positive.
+        chosen_logratios = chosen_logps - ref_chosen_logps
+        rejected_logratios = rejected_logps - ref_rejected_logps
+        margin = beta * (chosen_logratios - rejected_logratios)
+        L = -log(sigmoid(margin))
+        dL/dchosen_logps = -beta * sigmoid(-margin)
+        dL/drejected_logps = beta * sigmoid(-margin)
 
     Args:
         chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
         ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
-        beta: strength of the KL constraint, per nat.
+        beta: strength of the KL constraint, per nat; 0.1 as in appendix B.
 
-    Returns: (batch,) loss; log 2 where the policy is the reference.
-    Raises: ValueError for tensors that do not fit each other, or beta <= 0.
-    Conventions: log-probs are sums over tokens, not means.
-    Source: Rafailov et al. 2023, arXiv 2305.18290, Eq. 7.
+    Returns: (batch,) loss, nats; log 2 where the policy is the reference.
+    Raises: ValueError that names the tensor which does not fit the others, or beta.
+    Conventions: log-probs are sums over tokens, not means; nothing is detached here, so compute
+        the reference's under no_grad.
+    Source: Rafailov et al. 2023, arXiv 2305.18290, Eq. 7; its gradient in section 4.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
@@ -57,21 +62,33 @@ def cdpo(
 ) -> Tensor:
     """Conservative DPO: the label is taken to be right with probability 1 - label_smoothing.
 
-        L = -(1 - e) log sigmoid(m) - e log sigmoid(-m),    m = beta * delta, e = label_smoothing
+        chosen_logratios = chosen_logps - ref_chosen_logps
+        rejected_logratios = rejected_logps - ref_rejected_logps
+        margin = beta * (chosen_logratios - rejected_logratios)
+        right = -log(sigmoid(margin))
+        wrong = -log(sigmoid(-margin))
+        L = (1 - label_smoothing) * right + label_smoothing * wrong
+        dL/dchosen_logps = -beta * (sigmoid(-margin) - label_smoothing)
+        dL/drejected_logps = beta * (sigmoid(-margin) - label_smoothing)
 
-    Gradient: dL/dlog pi(y_w) = -beta (sigmoid(-m) - e), dL/dlog pi(y_l) = the same, positive;
-    it changes sign at m = log((1 - e) / e), where the loss has its minimum.
+    The gradient changes sign at margin = log((1 - label_smoothing) / label_smoothing).
 
-    Args: as `dpo`; label_smoothing: e, in [0, 0.5).
-    Returns: (batch,) loss.
-    Raises: ValueError for tensors that do not fit each other, or numbers out of range.
-    Conventions: log-probs are sums. A convex mix, not the unbiased estimate (`rdpo`).
-    Source: Mitchell 2023, "A note on DPO with noisy preferences".
+    Args:
+        chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
+        ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
+        beta: strength of the KL constraint, per nat.
+        label_smoothing: probability that a label is wrong, in [0, 0.5); 0 is `dpo`.
+
+    Returns: (batch,) loss, nats; log 2 where the policy is the reference.
+    Raises: ValueError that names the tensor which does not fit the others, or the number.
+    Conventions: log-probs are sums over tokens. A mix of both labels' losses, as in TRL's
+        `label_smoothing`; `rdpo` is the unbiased estimate, with a minus and a normaliser.
+    Source: Mitchell 2023, "A note on DPO with noisy preferences and relationship to IPO".
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
-    margins = beta * (chosen_logratios - rejected_logratios)
-    right, wrong = -F.logsigmoid(margins), -F.logsigmoid(-margins)
+    margin = beta * (chosen_logratios - rejected_logratios)
+    right, wrong = -F.logsigmoid(margin), -F.logsigmoid(-margin)
     return (1 - label_smoothing) * right + label_smoothing * wrong
 
 
@@ -87,25 +104,37 @@ def rdpo(
 ) -> Tensor:
     """Robust DPO: an unbiased estimate of the clean DPO loss from labels flipped at a known rate.
 
-        L = (-(1 - e) log sigmoid(m) + e log sigmoid(-m)) / (1 - 2e),  m = beta * delta
+        chosen_logratios = chosen_logps - ref_chosen_logps
+        rejected_logratios = rejected_logps - ref_rejected_logps
+        margin = beta * (chosen_logratios - rejected_logratios)
+        right = -log(sigmoid(margin))
+        wrong = -log(sigmoid(-margin))
+        L = ((1 - flip_rate) * right - flip_rate * wrong) / (1 - 2 * flip_rate)
+        dL/dchosen_logps = -beta * (sigmoid(-margin) + flip_rate / (1 - 2 * flip_rate))
+        dL/drejected_logps = beta * (sigmoid(-margin) + flip_rate / (1 - 2 * flip_rate))
 
-    Gradient: dL/dlog pi(y_w) = -beta (sigmoid(-m) + e / (1 - 2e)), dL/dlog pi(y_l) = the same,
-    positive: DPO's and a constant push. Unbounded below for e > 0.
+    It is DPO and a constant push, hence not bounded below for flip_rate > 0.
 
-    Args: as `dpo`; flip_rate: e, in [0, 0.5).
-    Returns: (batch,) loss.
-    Raises: ValueError for tensors that do not fit each other, or numbers out of range.
-    Conventions: log-probs are sums. Park et al.'s length-regularised loss is also called R-DPO.
-    Source: Ray Chowdhury et al. 2024, arXiv 2403.00409.
+    Args:
+        chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
+        ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
+        beta: strength of the KL constraint, per nat; 0.1 as in the paper.
+        flip_rate: share of labels that are flipped, in [0, 0.5); 0 is `dpo`, 0.1 as in the paper.
+
+    Returns: (batch,) loss, nats; log 2 where the policy is the reference.
+    Raises: ValueError that names the tensor which does not fit the others, or the number.
+    Conventions: log-probs are sums over tokens; TRL's `loss_type="robust"`. Not Park et al.'s
+        length-regularised R-DPO, and not the `rdpo` of paper 114.
+    Source: Ray Chowdhury et al. 2024, arXiv 2403.00409 (paper 070).
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
-    margins = beta * (chosen_logratios - rejected_logratios)
-    right, wrong = -F.logsigmoid(margins), -F.logsigmoid(-margins)
+    margin = beta * (chosen_logratios - rejected_logratios)
+    right, wrong = -F.logsigmoid(margin), -F.logsigmoid(-margin)
     return ((1 - flip_rate) * right - flip_rate * wrong) / (1 - 2 * flip_rate)
 
 
-@pairwise(paper="106", reference=True, ranges={"beta_plus": "[0, inf)", "beta_minus": "[0, inf)"})
+@pairwise(paper="106", reference=True, ranges={"beta_plus": "(0, inf)", "beta_minus": "[0, inf)"})
 def flex_dpo(
     chosen_logps: Tensor,
     rejected_logps: Tensor,
@@ -115,22 +144,30 @@ def flex_dpo(
     beta_plus: float = 0.1,
     beta_minus: float = 0.08,
 ) -> Tensor:
-    """Flex-DPO: the rejected side counts less, so that it is not driven to zero first.
+    """Flex-DPO: the rejected side weighs less, so that pushing it down does not win the margin.
 
-        L = -log sigmoid(m),
-        m = beta_plus log(pi(y_w) / ref(y_w)) - beta_minus log(pi(y_l) / ref(y_l))
+        chosen_logratios = chosen_logps - ref_chosen_logps
+        rejected_logratios = rejected_logps - ref_rejected_logps
+        margin = beta_plus * chosen_logratios - beta_minus * rejected_logratios
+        L = -log(sigmoid(margin))
+        dL/dchosen_logps = -beta_plus * sigmoid(-margin)
+        dL/drejected_logps = beta_minus * sigmoid(-margin)
 
-    Gradient: dL/dlog pi(y_w) = -beta_plus sigmoid(-m), dL/dlog pi(y_l) = beta_minus sigmoid(-m).
+    Args:
+        chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
+        ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
+        beta_plus: strength on the chosen side, per nat; 0.1 as in the paper.
+        beta_minus: strength on the rejected side, per nat; 0.08 was best in the paper, and
+            beta_minus = beta_plus is `dpo`.
 
-    Args: as `dpo`; beta_plus, beta_minus: strength on the chosen and on the rejected side, per nat.
-    Returns: (batch,) loss; equal strengths are DPO.
-    Raises: ValueError for tensors that do not fit each other, or a negative strength.
-    Conventions: log-probs are sums.
-    Source: Yan et al. 2024, arXiv 2406.07327, section 4.
+    Returns: (batch,) loss, nats; log 2 where the policy is the reference.
+    Raises: ValueError that names the tensor which does not fit the others, or the number.
+    Conventions: log-probs are sums over tokens; both strengths are fixed for a run.
+    Source: Yan et al. 2024, arXiv 2406.07327 (paper 106), "Flex-DPO".
     """
-    chosen_rewards = beta_plus * (wide(chosen_logps) - wide(ref_chosen_logps))
-    rejected_rewards = beta_minus * (wide(rejected_logps) - wide(ref_rejected_logps))
-    return -F.logsigmoid(chosen_rewards - rejected_rewards)
+    chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
+    rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
+    return -F.logsigmoid(beta_plus * chosen_logratios - beta_minus * rejected_logratios)
 
 
 @pairwise(paper="2310.12036", reference=True, logps="mean", ranges={"tau": "(0, inf)"})
@@ -142,22 +179,24 @@ def ipo(
     *,
     tau: float = 0.1,
 ) -> Tensor:
-    """IPO: regress the log-ratio difference to 1 / (2 tau) instead of driving it to infinity.
+    """IPO: the log-ratio difference is regressed to 1 / (2 tau), not driven to infinity.
 
-        L = (delta - 1 / (2 tau))^2
-
-    Gradient: dL/dlog pi(y_w) = 2 (delta - 1 / (2 tau)), dL/dlog pi(y_l) = -the same, with respect
-    to mean log-probs; it changes sign at delta = 1 / (2 tau).
+        chosen_logratios = chosen_mean_logps - ref_chosen_mean_logps
+        rejected_logratios = rejected_mean_logps - ref_rejected_mean_logps
+        excess = chosen_logratios - rejected_logratios - 1 / (2 * tau)
+        L = excess ** 2
+        dL/dchosen_mean_logps = 2 * excess
+        dL/drejected_mean_logps = -2 * excess
 
     Args:
         chosen_mean_logps, rejected_mean_logps: (batch,) mean log-probs, nats a token.
         ref_chosen_mean_logps, ref_rejected_mean_logps: (batch,) the same under the reference.
-        tau: strength of the regularisation, per nat.
+        tau: strength of the regularisation, per nat; 0.1 as in TRL, which calls it beta.
 
-    Returns: (batch,) loss, nats squared.
-    Raises: ValueError for tensors that do not fit each other, or tau <= 0.
-    Conventions: means, as the authors advise and TRL does; the paper's Eq. 17 has one-symbol
-        responses, where sum and mean agree. Feeding sums makes long pairs dominate.
+    Returns: (batch,) loss, nats squared; 1 / (4 tau^2) where the policy is the reference.
+    Raises: ValueError that names the tensor which does not fit the others, or tau.
+    Conventions: means over tokens (TRL, HALOs, LLaMA-Factory; OpenRLHF and the official DPO code
+        sum). The paper's responses are one symbol long, where the two agree.
     Source: Azar et al. 2023, arXiv 2310.12036, Eq. 17.
     """
     chosen_logratios = wide(chosen_mean_logps) - wide(ref_chosen_mean_logps)
@@ -174,24 +213,32 @@ def hinge(
     *,
     beta: float = 0.1,
 ) -> Tensor:
-    """SLiC's hinge on DPO's implicit reward: nothing is asked of a pair with margin 1.
+    """Hinge: DPO's margin with SLiC's loss, which leaves a pair alone once its margin is 1.
 
-        L = max(0, 1 - beta * delta)
+        chosen_logratios = chosen_logps - ref_chosen_logps
+        rejected_logratios = rejected_logps - ref_rejected_logps
+        margin = beta * (chosen_logratios - rejected_logratios)
+        L = max(0, 1 - margin)
+        dL/dchosen_logps = -beta * (margin < 1)
+        dL/drejected_logps = beta * (margin < 1)
 
-    Gradient: dL/dlog pi(y_w) = -beta where beta delta < 1, else 0; dL/dlog pi(y_l) = -the same.
+    Args:
+        chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
+        ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
+        beta: inverse of the margin asked for in nats; 0.1 as for `dpo`.
 
-    Args: as `dpo`.
-    Returns: (batch,) loss.
-    Raises: ValueError for tensors that do not fit each other, or beta <= 0.
-    Conventions: sums, with a reference (as in TRL); SLiC-HF's own hinge has none, and a margin.
-    Source: Liu et al. 2023 (RSO), arXiv 2309.06657, Eq. 8.
+    Returns: (batch,) loss; 1 where the policy is the reference.
+    Raises: ValueError that names the tensor which does not fit the others, or beta.
+    Conventions: sums over tokens and with a reference ("hinge-norm", as in TRL). SLiC-HF's own
+        hinge has no reference, and a likelihood term.
+    Source: Liu et al. 2023 (RSO), arXiv 2309.06657; after Zhao et al. 2023, arXiv 2305.10425.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
     return torch.relu(1 - beta * (chosen_logratios - rejected_logratios))
 
 
-@pairwise(paper="2405.14734", logps="mean", ranges={"beta": "(0, inf)", "gamma": "(-inf, inf)"})
+@pairwise(paper="2405.14734", logps="mean", ranges={"beta": "(0, inf)", "gamma": "[0, inf)"})
 def simpo(
     chosen_mean_logps: Tensor,
     rejected_mean_logps: Tensor,
@@ -199,33 +246,35 @@ def simpo(
     beta: float = 2.0,
     gamma: float = 1.0,
 ) -> Tensor:
-    """SimPO: the mean log-prob is the reward; no reference, and a margin to be won.
+    """SimPO: the mean log-prob is the reward; no reference, and a margin to be won by.
 
-        L = -log sigmoid(beta (mean log pi(y_w) - mean log pi(y_l)) - gamma)
-
-    Gradient: -beta sigmoid(-m) with respect to the chosen's mean log-prob, + to the rejected's.
+        margin = beta * (chosen_mean_logps - rejected_mean_logps) - gamma
+        L = -log(sigmoid(margin))
+        dL/dchosen_mean_logps = -beta * sigmoid(-margin)
+        dL/drejected_mean_logps = beta * sigmoid(-margin)
 
     Args:
         chosen_mean_logps, rejected_mean_logps: (batch,) mean log-probs, nats a token.
-        beta: scale of the reward, per nat.
-        gamma: the paper's target margin, added as it is. `simpo_gamma(beta, ratio)` turns the
-            official code's `gamma_beta_ratio` into it.
+        beta: scale of the reward, per nat; 2 with gamma 1 as for Llama-3-Base in the paper.
+        gamma: the target margin, taken off as it is; `simpo_gamma` makes it from a ratio.
 
-    Returns: (batch,) loss.
-    Raises: ValueError for tensors that do not fit each other, or beta <= 0.
-    Conventions: means over tokens; gamma absolute (TRL), not a ratio (official code, HALOs).
+    Returns: (batch,) loss, nats.
+    Raises: ValueError that names the tensor which does not fit the other, or the number.
+    Conventions: means over tokens. Gamma is the paper's (TRL, LLaMA-Factory, Liger); the official
+        code, HALOs and open-instruct ask for the ratio gamma / beta instead.
     Source: Meng et al. 2024, arXiv 2405.14734, Eq. 6.
     """
-    margins = beta * (wide(chosen_mean_logps) - wide(rejected_mean_logps)) - gamma
-    return -F.logsigmoid(margins)
+    margin = beta * (wide(chosen_mean_logps) - wide(rejected_mean_logps)) - gamma
+    return -F.logsigmoid(margin)
 
 
+@checked(ranges={"beta": "(0, inf)", "ratio": "[0, inf)"})
 def simpo_gamma(beta: float, ratio: float) -> float:
-    """The paper's gamma from the official code's `gamma_beta_ratio`: gamma = ratio * beta."""
-    return ratio * beta
+    """The paper's gamma from the official code's `gamma_beta_ratio`: gamma = beta * ratio."""
+    return beta * ratio
 
 
-@pairwise(paper="056", ranges={"beta": "(0, inf)", "alpha": "[0, inf)"})
+@pairwise(paper="2401.08417", ranges={"beta": "(0, inf)", "alpha": "[0, inf)"})
 def cpo(
     chosen_logps: Tensor,
     rejected_logps: Tensor,
@@ -236,44 +285,50 @@ def cpo(
 ) -> Tensor:
     """CPO (contrastive): DPO against a uniform reference, held in place by a likelihood term.
 
-        L = -log sigmoid(beta (log pi(y_w) - log pi(y_l))) - alpha mean log pi(y_w)
-
-    Gradient: dL/dlog pi(y_w) = -beta sigmoid(-m), dL/dlog pi(y_l) = the same, positive, on the
-    sums; dL/d mean log pi(y_w) = -alpha.
+        margin = beta * (chosen_logps - rejected_logps)
+        L = -log(sigmoid(margin)) - alpha * chosen_mean_logps
+        dL/dchosen_logps = -beta * sigmoid(-margin)
+        dL/drejected_logps = beta * sigmoid(-margin)
+        dL/dchosen_mean_logps = -alpha
 
     Args:
         chosen_logps, rejected_logps: (batch,) summed log-probs, nats.
         chosen_mean_logps: (batch,) the chosen's mean log-prob, nats a token.
-        beta: scale of the preference term, per nat; alpha: weight of the likelihood term.
+        beta: scale of the preference term, per nat; 0.1 as in the paper.
+        alpha: weight of the likelihood term; 1 as in the paper.
 
-    Returns: (batch,) loss.
-    Raises: ValueError for tensors that do not fit each other, or numbers out of range.
-    Conventions: sums in the preference term; the likelihood is a token mean (TRL; the paper sums).
-        Not *controllable* preference optimisation, which is also called CPO.
-    Source: Xu et al. 2024, arXiv 2401.08417, Eq. 5.
+    Returns: (batch,) loss, nats.
+    Raises: ValueError that names the tensor which does not fit the others, or the number.
+    Conventions: sums in the preference term, a token mean in the likelihood term (TRL; the paper
+        sums there too, which is chosen_logps passed twice). Not *controllable* preference
+        optimisation, which is called CPO as well.
+    Source: Xu et al. 2024, arXiv 2401.08417; studied in paper 056.
     """
-    margins = beta * (wide(chosen_logps) - wide(rejected_logps))
-    return -F.logsigmoid(margins) - alpha * wide(chosen_mean_logps)
+    margin = beta * (wide(chosen_logps) - wide(rejected_logps))
+    return -F.logsigmoid(margin) - alpha * wide(chosen_mean_logps)
 
 
 @pairwise(paper="034", logps="mean", ranges={"lambda_": "[0, inf)"})
 def orpo(chosen_mean_logps: Tensor, rejected_mean_logps: Tensor, *, lambda_: float = 0.1) -> Tensor:
-    """ORPO: supervised learning on the chosen, and a log odds ratio against the rejected.
+    """ORPO: likelihood of the chosen, and a log odds ratio against the rejected, in one stage.
 
-        L = -p_w - lambda log sigmoid(z),  z = log_odds(p_w) - log_odds(p_l),
-        log_odds(p) = p - log(1 - exp(p)),  p = mean log-prob
-
-    Gradient: dL/dp_w = -1 - lambda sigmoid(-z) / (1 - P_w),
-    dL/dp_l = lambda sigmoid(-z) / (1 - P_l), with P = exp(p).
+        chosen_log_odds = chosen_mean_logps - log(1 - exp(chosen_mean_logps))
+        rejected_log_odds = rejected_mean_logps - log(1 - exp(rejected_mean_logps))
+        z = chosen_log_odds - rejected_log_odds
+        L = -chosen_mean_logps - lambda_ * log(sigmoid(z))
+        dL/dchosen_mean_logps = -1 - lambda_ * sigmoid(-z) / (1 - exp(chosen_mean_logps))
+        dL/drejected_mean_logps = lambda_ * sigmoid(-z) / (1 - exp(rejected_mean_logps))
 
     Args:
         chosen_mean_logps, rejected_mean_logps: (batch,) mean log-probs, nats a token, at most 0.
-        lambda_: weight of the odds-ratio term.
+        lambda_: weight of the odds-ratio term; 0.1 as for Mistral-ORPO-beta in the paper.
 
-    Returns: (batch,) loss.
-    Raises: ValueError for tensors that do not fit each other, or lambda_ < 0.
-    Conventions: means over tokens; on sums P underflows and the odds carry no signal.
-    Source: Hong et al. 2024, arXiv 2403.07691, Eqs. 6 and 7.
+    Returns: (batch,) loss, nats.
+    Raises: ValueError that names the tensor which does not fit the other, or lambda_.
+    Conventions: means over tokens (of sums, 1 - exp rounds to 1 and the odds are the probability).
+        The likelihood term is the response's alone; the official code and TRL train the prompt too.
+        TRL calls lambda_ beta. A mean log-prob above -1e-6 counts as -1e-6 in the odds.
+    Source: Hong et al. 2024, arXiv 2403.07691 (paper 034), Eqs. 6 and 7.
     """
     chosen, rejected = wide(chosen_mean_logps), wide(rejected_mean_logps)
     chosen_log_odds = chosen - log1mexp(chosen)

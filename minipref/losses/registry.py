@@ -7,15 +7,16 @@ before each call, so that the function itself stays as clean as the copy that pe
 from __future__ import annotations
 
 import difflib
-import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ParamSpec
 
 from torch import Tensor
 
-from .checks import check_hyperparameters, check_tensors
+from .checks import checked
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Entry:
     inputs           names of its tensors, in order
     hyperparameters  names and defaults of the rest
     shapes           names of an input's dimensions where it is not (batch,)
-    ranges           the interval a hyper-parameter must lie in, such as "(0, inf)"
+    ranges           what a hyper-parameter may be, such as "(0, inf)"
     reference        does it need a reference policy?
     logps            "sum" or "mean" over the response, "token", or "none"
     on_policy        must the responses come from the policy that is trained?
@@ -61,7 +62,7 @@ def get(name: str) -> Entry:
     return REGISTRY[name]
 
 
-def family(kind: str) -> Callable[..., Callable[[Callable[..., Tensor]], Callable[..., Tensor]]]:
+def family(kind: str) -> Callable[..., Callable[[Callable[P, Tensor]], Callable[P, Tensor]]]:
     """The decorator of a family: `@pairwise(paper="070", reference=True, ranges={...})`."""
 
     def decorator(
@@ -72,26 +73,25 @@ def family(kind: str) -> Callable[..., Callable[[Callable[..., Tensor]], Callabl
         on_policy: bool = False,
         shapes: dict[str, str] | None = None,
         ranges: dict[str, str] | None = None,
-    ) -> Callable[[Callable[..., Tensor]], Callable[..., Tensor]]:
-        def register(source: Callable[..., Tensor]) -> Callable[..., Tensor]:
-            signature = inspect.signature(source)
-            parameters = signature.parameters.values()
-            inputs = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
-            defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-            @functools.wraps(source)
-            def checked(*args: Any, **kwargs: Any) -> Tensor:
-                bound = signature.bind(*args, **kwargs).arguments
-                tensors = {name: bound[name] for name in inputs if name in bound}
-                check_tensors(source.__name__, tensors, shapes or {})
-                check_hyperparameters(source.__name__, bound, ranges or {})
-                return source(*args, **kwargs)
-
+    ) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
+        def register(source: Callable[P, Tensor]) -> Callable[P, Tensor]:
+            function = checked(shapes=shapes, ranges=ranges)(source)
+            parameters = inspect.signature(source).parameters.values()
             REGISTRY[source.__name__] = Entry(
-                source.__name__, kind, paper, checked, source, inputs, defaults,
-                shapes or {}, ranges or {}, reference, logps, on_policy,
-            )  # fmt: skip
-            return checked
+                name=source.__name__,
+                family=kind,
+                paper=paper,
+                function=function,
+                source=source,
+                inputs=tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY),
+                hyperparameters={p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY},
+                shapes=shapes or {},
+                ranges=ranges or {},
+                reference=reference,
+                logps=logps,
+                on_policy=on_policy,
+            )
+            return function
 
         return register
 

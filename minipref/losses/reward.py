@@ -9,18 +9,19 @@ from .registry import reward
 
 @reward(paper="1706.03741", logps="none")
 def bradley_terry(chosen_rewards: Tensor, rejected_rewards: Tensor) -> Tensor:
-    """Bradley-Terry: P(chosen beats rejected) = sigmoid(r_w - r_l).
+    """Bradley-Terry: the chosen beats the rejected with probability sigmoid(difference).
 
-        L = -log sigmoid(r_w - r_l)
-
-    Gradient: dL/dr_w = -sigmoid(r_l - r_w), dL/dr_l = +the same.
+        margin = chosen_rewards - rejected_rewards
+        L = -log(sigmoid(margin))
+        dL/dchosen_rewards = -sigmoid(-margin)
+        dL/drejected_rewards = sigmoid(-margin)
 
     Args:
-        chosen_rewards, rejected_rewards: (batch,) scalar rewards, no unit; only differences count.
+        chosen_rewards, rejected_rewards: (batch,) scalar rewards, in units of log-odds.
 
-    Returns: (batch,) loss; log 2 where the rewards are equal.
-    Raises: ValueError for tensors that do not fit each other.
-    Conventions: no margin, no centring; a constant added to all rewards changes nothing.
-    Source: Bradley and Terry 1952; Christiano et al. 2017, arXiv 1706.03741.
+    Returns: (batch,) loss, nats; log 2 where the rewards are equal.
+    Raises: ValueError that names the tensor which does not fit the other.
+    Conventions: no margin and no centring; a constant added to all rewards changes nothing.
+    Source: Bradley and Terry 1952; for reward models, Christiano et al. 2017, arXiv 1706.03741.
     """
     return -F.logsigmoid(wide(chosen_rewards) - wide(rejected_rewards))
