@@ -1,0 +1,35 @@
+"""Best-of-n: the yardstick that needs no training."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from .estimate import Estimate
+
+
+def expected_best(rewards: Tensor, k: int) -> Estimate:
+    """Expected best reward of k samples, from n >= k of them a prompt.
+
+    Every subset of k counts alike: the i-th smallest of n is the best of C(i - 1, k - 1) subsets
+    out of C(n, k), so that the estimate is unbiased and uses all n.
+
+    Args:
+        rewards: (prompts, n).
+        k: how many are drawn to choose from.
+    """
+    n = rewards.shape[1]
+    if not 1 <= k <= n:
+        raise ValueError(f"k: expected 1 to {n}, the samples a prompt, got {k}")
+    weights = [math.comb(i, k - 1) / math.comb(n, k) for i in range(n)]
+    best = rewards.double().sort(1).values @ torch.tensor(weights, dtype=torch.float64)
+    return Estimate.mean(best)
+
+
+def kl_bound(k: int) -> float:
+    """KL(best-of-k || base) is at most log k - (k - 1) / k nats, reached without ties."""
+    if k < 1:
+        raise ValueError(f"k: expected at least 1, got {k}")
+    return math.log(k) - (k - 1) / k
