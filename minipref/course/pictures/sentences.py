@@ -42,6 +42,6 @@ def estimators(curves: Mapping[str, Sequence[float]], log_ratios: Sequence[float
     for name, curve in curves.items():
         ax.plot(np.asarray(log_ratios), np.asarray(curve), label=name)
     ax.axhline(0, color=style.GREY, linewidth=0.8)
-    style.labelled(ax, "one sample's say", r"$\log(q/p)$ of the sample (nats)", "estimate (nats)")
+    style.labelled(ax, "one sample's say", r"$\log(\pi/p)$ of the sample (nats)", "estimate (nats)")
     style.name_lines(ax)
     plt.show()

@@ -17,11 +17,13 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
 from ...data.streams import stream
 from ...model.mlp import MLPPolicy
 
 PROMPTS, RESPONSES, FLOOR = 4, 10, 1e-3
+ROWS = torch.arange(PROMPTS)
 CHOSEN = torch.arange(PROMPTS)  # response i
 REJECTED = torch.arange(PROMPTS) + PROMPTS  # response 4 + i
 ON_POLICY = {1: (True, True), 2: (False, True), 3: (True, False), 4: (False, False)}
@@ -43,8 +45,7 @@ def target(scenario: int) -> Tensor:
     if scenario not in ON_POLICY:
         raise ValueError(f"scenario: expected one of {sorted(ON_POLICY)}, got {scenario!r}")
     likely = torch.zeros(PROMPTS, RESPONSES, dtype=torch.bool)
-    rows = torch.arange(PROMPTS)
-    likely[rows, CHOSEN], likely[rows, REJECTED] = ON_POLICY[scenario]
+    likely[ROWS, CHOSEN], likely[ROWS, REJECTED] = ON_POLICY[scenario]
     likely[~likely.any(1), 2 * PROMPTS :] = True  # neither: the mass lies outside the pair
     table = torch.full((PROMPTS, RESPONSES), FLOOR, dtype=torch.float64)
     spare = 1 - FLOOR * RESPONSES
@@ -65,33 +66,47 @@ def pretrain(scenario: int, seed: int = 0, steps: int = 600) -> MLPPolicy:
 
 
 @dataclass(frozen=True)
-class Curves:
-    """A run, measured before each step and at the end: (steps + 1, prompts) float64, nats."""
+class Run:
+    """A run from its reference on, measured before each step and at the end.
 
-    chosen_logps: Tensor
-    rejected_logps: Tensor
-    ref_chosen_logps: Tensor  # (prompts,)
-    ref_rejected_logps: Tensor  # (prompts,)
+    logps      (steps + 1, prompts, responses) float64 log-probs, nats; logps[0] is the reference
+    gradients  (steps,) norm of the gradient of each step
+    moves      (steps,) norm of how far each step moved the weights
+    """
+
+    logps: Tensor
+    gradients: Tensor
+    moves: Tensor
+
+    @property
+    def chosen_logps(self) -> Tensor:
+        """(steps + 1, prompts)."""
+        return self.logps[:, ROWS, CHOSEN]
+
+    @property
+    def rejected_logps(self) -> Tensor:
+        """(steps + 1, prompts)."""
+        return self.logps[:, ROWS, REJECTED]
 
     @property
     def chosen(self) -> Tensor:
-        """Mean probability of the chosen response: (steps + 1,)."""
+        """Probability of the chosen response, mean over prompts: (steps + 1,)."""
         return self.chosen_logps.exp().mean(1)
 
     @property
     def rejected(self) -> Tensor:
-        """Mean probability of the rejected response: (steps + 1,)."""
+        """Probability of the rejected response, mean over prompts: (steps + 1,)."""
         return self.rejected_logps.exp().mean(1)
 
     @property
     def unseen(self) -> Tensor:
-        """Mean probability of the eight other responses: (steps + 1,)."""
+        """Probability of the eight other responses, mean over prompts: (steps + 1,)."""
         return 1 - self.chosen - self.rejected
 
 
 def train(
     reference: MLPPolicy, loss: PairLoss, *, steps: int = 500, optimizer: Optimizer = adam
-) -> Curves:
+) -> Run:
     """Minimise the mean of `loss` over the four pairs, all of them at every step.
 
     Args:
@@ -100,23 +115,20 @@ def train(
     """
     policy = copy.deepcopy(reference)
     update = optimizer(policy.parameters())
-    with torch.no_grad():
-        ref_chosen, ref_rejected = pair_logps(reference)
-    seen: list[tuple[Tensor, Tensor]] = []
+    ref_logps = reference.logits().log_softmax(-1).detach()  # (prompts, responses)
+    ref_chosen, ref_rejected = ref_logps[ROWS, CHOSEN], ref_logps[ROWS, REJECTED]
+    seen, gradients, moves = [], [], []
     for _ in range(steps):
-        chosen, rejected = pair_logps(policy)
-        seen.append((chosen.detach(), rejected.detach()))
+        logps = policy.logits().log_softmax(-1)
+        seen.append(logps.detach())
         update.zero_grad()
-        loss(chosen, rejected, ref_chosen, ref_rejected).mean().backward()
+        losses = loss(logps[ROWS, CHOSEN], logps[ROWS, REJECTED], ref_chosen, ref_rejected)
+        losses.mean().backward()
+        before = parameters_to_vector(policy.parameters()).detach()
         update.step()
-    with torch.no_grad():
-        seen.append(pair_logps(policy))
-    chosen_curve, rejected_curve = (torch.stack(side) for side in zip(*seen, strict=True))
-    return Curves(chosen_curve, rejected_curve, ref_chosen, ref_rejected)
-
-
-def pair_logps(policy: MLPPolicy) -> tuple[Tensor, Tensor]:
-    """Log-probs of every prompt's chosen and rejected response: (prompts,) each, nats."""
-    logps = policy.logits().log_softmax(-1)  # (prompts, responses)
-    rows = torch.arange(PROMPTS)
-    return logps[rows, CHOSEN], logps[rows, REJECTED]
+        gradients.append(
+            nn.utils.get_total_norm([w.grad for w in policy.parameters() if w.grad is not None])
+        )
+        moves.append((parameters_to_vector(policy.parameters()).detach() - before).norm())
+    seen.append(policy.logits().log_softmax(-1).detach())
+    return Run(torch.stack(seen), torch.stack(gradients), torch.stack(moves))

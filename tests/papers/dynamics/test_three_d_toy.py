@@ -30,13 +30,23 @@ def test_a_short_run_keeps_its_books():
     before = [weight.clone() for weight in reference.parameters()]
     curves = toy.train(reference, dpo, steps=3)
     assert all(torch.equal(a, b) for a, b in zip(before, reference.parameters(), strict=True))
-    assert curves.chosen_logps.shape == (4, toy.PROMPTS)
-    assert torch.equal(curves.chosen_logps[0], curves.ref_chosen_logps)
+    assert curves.logps.shape == (4, toy.PROMPTS, toy.RESPONSES)
+    assert torch.equal(curves.logps[0], reference.logits().log_softmax(-1).detach())
+    assert torch.equal(curves.rejected_logps[2], curves.logps[2, toy.ROWS, toy.REJECTED])
+    assert len(curves.gradients) == len(curves.moves) == 3
     assert torch.allclose(curves.chosen + curves.rejected + curves.unseen, torch.ones(4).double())
     again = toy.train(toy.pretrain(2, steps=5), dpo, steps=3)
-    assert torch.equal(curves.chosen_logps, again.chosen_logps)
+    assert torch.equal(curves.logps, again.logps)
     other = toy.train(toy.pretrain(2, seed=1, steps=5), dpo, steps=3)
-    assert not torch.equal(curves.chosen_logps, other.chosen_logps)
+    assert not torch.equal(curves.logps, other.logps)
+
+
+@given(rate=st.floats(0.01, 1.0))
+def test_plain_descent_moves_by_rate_times_gradient(rate):
+    run = toy.train(
+        toy.pretrain(1, steps=3), dpo, steps=2, optimizer=lambda w: torch.optim.SGD(w, rate)
+    )
+    assert torch.allclose(run.moves, rate * run.gradients, rtol=1e-6)
 
 
 @given(step=st.floats(0.01, 1.0))
