@@ -37,8 +37,8 @@ class Frozen(Policy):
     def unembed(self, hidden: Tensor) -> Tensor:
         return self.model.unembed(hidden)
 
-    def new_cache(self, rows: int) -> Any:
-        return self.model.new_cache(rows)
+    def new_cache(self, rows: int, length: int | None = None) -> Any:
+        return self.model.new_cache(rows, length)
 
     def follow(self, policy: Policy) -> None:
         pass

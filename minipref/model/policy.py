@@ -32,8 +32,11 @@ class Policy(nn.Module):
         """Hidden states (..., width) to logits (..., vocabulary)."""
         raise NotImplementedError
 
-    def new_cache(self, rows: int) -> Any:
-        """An empty cache for `rows` rows with `select(rows)`, or None where none is needed."""
+    def new_cache(self, rows: int, length: int | None = None) -> Any:
+        """An empty cache for `rows` rows of at most `length` tokens, with `select(rows)`.
+
+        None where the policy keeps no cache: then it is given all tokens every time.
+        """
         return None
 
     def forward(

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .decode import Cache
 from .policy import Policy
 
 
@@ -49,20 +50,6 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
-
-
-class Cache:
-    """Keys and values of the tokens seen so far, a pair of (B, H, context, D) a layer."""
-
-    def __init__(self, config: Config, rows: int):
-        shape = (config.layers, 2, rows, config.heads, config.context, config.width // config.heads)
-        self.memory = torch.zeros(shape)
-        self.mask = torch.zeros(rows, config.context, dtype=torch.bool)  # real tokens
-        self.length = 0
-
-    def select(self, rows: Tensor) -> None:
-        """Keep these rows only: the others have finished."""
-        self.memory, self.mask = self.memory[:, :, rows], self.mask[rows]
 
 
 def rotate(x: Tensor, turns: Tensor) -> Tensor:
@@ -157,8 +144,11 @@ class Transformer(Policy):
         """Hidden states (..., C) to logits (..., V): the embedding again, transposed."""
         return F.linear(hidden, self.embedding.weight)
 
-    def new_cache(self, rows: int) -> Cache:
-        return Cache(self.config, rows)
+    def new_cache(self, rows: int, length: int | None = None) -> Cache:
+        length = self.config.context if length is None else length
+        if length > self.config.context:
+            raise ValueError(f"{length} tokens do not fit the context of {self.config.context}")
+        return Cache(self, rows, length)
 
     def hidden(
         self,
@@ -175,6 +165,8 @@ class Transformer(Policy):
         start = cache.length if cache is not None else 0
         if start + T > self.config.context:
             raise ValueError(f"{start + T} tokens do not fit the context of {self.config.context}")
+        if cache is not None and start and T == 1 and not torch.is_grad_enabled():
+            return cache.step(ids)
         seen = attention_mask  # the real tokens among all so far (B, start + T)
         if cache is not None:
             cache.mask[:, start : start + T] = True if attention_mask is None else attention_mask

@@ -1,4 +1,4 @@
-"""DPO steps a second, ours against TRL's `DPOTrainer`: same architecture, weights, batches, lengths.
+"""DPO steps a second, ours against TRL's `DPOTrainer`: same sizes, batches and lengths.
 
     pip install trl
     python tests/benchmarks/bench_dpo.py [--threads 2] [--repeats 5]
