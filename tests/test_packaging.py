@@ -76,6 +76,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
 
 def run(python, *arguments, cwd, cache):
     environ = {"MINIPREF_CACHE": str(cache), "PYTHONDONTWRITEBYTECODE": "1", "PATH": ""}
+    environ |= {"MPLCONFIGDIR": str(cache), "MPLBACKEND": "agg"}
     return subprocess.run(
         [python, *arguments], cwd=cwd, env=environ, capture_output=True, text=True, check=True
     ).stdout
@@ -93,6 +94,10 @@ def test_an_installed_wheel_works_and_writes_nothing_into_itself(elsewhere, tmp_
     )
     assert page.startswith("bandit")
     run(elsewhere, "-m", "minipref", "data", "make", "data", cwd=tmp_path, cache=tmp_path)
+    told = run(elsewhere, "-m", "minipref", "tour", cwd=tmp_path, cache=tmp_path)
+    gained = {name: float(told.split(f"\n{name} ")[1].split()[0]) for name in ("base", "DPO")}
+    assert gained["DPO"] > gained["base"] + 0.3, told
+    assert (tmp_path / "tour.png").stat().st_size > 20_000
     assert {path: path.stat().st_mtime_ns for path in home.rglob("*")} == before
 
 

@@ -20,9 +20,13 @@ class Prompt(Protocol):
 class World(Protocol):
     """Prompts, responses and their exact reward. Responses are plain text: words and spaces."""
 
-    name: str
-    vocabulary_size: int
-    max_new_tokens: int  # a response, <eos> included, is never longer
+    @property
+    def name(self) -> str: ...
+    @property
+    def vocabulary_size(self) -> int: ...
+    @property
+    def max_new_tokens(self) -> int:
+        """A response, <eos> included, is never longer."""
 
     def prompts(self, count: int, dice: random.Random) -> list[Any]:
         """Draw `count` prompts."""
