@@ -165,7 +165,8 @@ class Transformer(Policy):
         start = cache.length if cache is not None else 0
         if start + T > self.config.context:
             raise ValueError(f"{start + T} tokens do not fit the context of {self.config.context}")
-        if cache is not None and start and T == 1 and not torch.is_grad_enabled():
+        stepping = T == 1 and start and attention_mask is None and not torch.is_grad_enabled()
+        if cache is not None and stepping:
             return cache.step(ids)
         seen = attention_mask  # the real tokens among all so far (B, start + T)
         if cache is not None:
