@@ -1,4 +1,8 @@
-"""Reading a response back: its slots, its answers, and where they stand. None for nonsense."""
+"""Reading a response back: its slots, its answers, and where they stand. None for nonsense.
+
+The reader is a little kinder than the grammar: a bare answer may be explained ("four because two
+and two make it"), and an answer may belong to a question that was not asked.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +78,7 @@ class Parsed:
 
 
 def parse(questions: tuple[Question, ...], response: str) -> Parsed | None:
-    """Read a response to these questions; None where the grammar cannot have made it."""
+    """Read a response to these questions; None for nonsense."""
     words = response.split()
     start, stop = 0, len(words)
     opener = closer = "none"

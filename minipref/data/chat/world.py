@@ -155,6 +155,8 @@ class Chat:
     # ---- what a response is worth ---------------------------------------------------------------
 
     def _parse(self, prompt: ChatPrompt, response: str) -> Parsed | None:
+        if len(response.split()) >= self.max_new_tokens:  # no room for <eos>: it never ended
+            return None
         return parse(prompt.questions, self.lexicon.in_a(response))
 
     def parse(self, prompt: ChatPrompt, response: str) -> Parsed | None:
