@@ -22,12 +22,18 @@ def surprises(*sentences: tuple[Sequence[str], Sequence[float]]) -> None:
     plt.show()
 
 
-def reported_and_true(runs: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
-    """By run: the loss that it reports (nats a token), and its KL from the language (nats)."""
+def reported_and_true(runs: Mapping[str, Sequence[Sequence[float]]], entropy: float) -> None:
+    """By run: the loss that it reports (nats a token), and its KL from the language (nats).
+
+    `entropy` is the language's own, in nats a token: what the best loss comes down to.
+    """
     _, (left, right) = style.figure(2, height=3.0)
     for name, (reported, true) in runs.items():
         left.plot(reported, label=name)
         right.plot(true, label=name)
+    left.axhline(entropy, **{**style.ROLES["reference"], "label": "_"})
+    left.annotate("entropy", (0, entropy), xytext=(0, -11), textcoords="offset points",
+                  size=9, color=style.GREY)  # fmt: skip
     style.labelled(left, "what the run reports", "step", "loss (nats a token)")
     style.labelled(right, "what is true", "step", "KL from the language (nats)")
     for ax in (left, right):
