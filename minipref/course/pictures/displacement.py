@@ -53,20 +53,24 @@ def two_spaces(in_logs: Mapping[str, Tensor], in_probabilities: Mapping[str, Ten
             ax.plot(curve, **style.ROLES[role])
     style.labelled(left, "per unit of log-prob", "epoch", "size of the gradient")
     style.labelled(right, "per unit of probability", "epoch", "size, power of ten")
-    left.set_ylim(0)
+    left.set_ylim(-0.003)
     style.name_lines(left)
     style.name_lines(right)
     plt.show()
 
 
-def optimisers(chosen: Mapping[str, Tensor], gradients: Tensor, moves: Tensor) -> None:
-    """The chosen response by optimiser, and Adam's steps beside the gradients they come from."""
+def optimisers(runs: Mapping[str, tuple[Tensor, Tensor]], gradients: Tensor, moves: Tensor) -> None:
+    """Adam against others at equal progress, and its steps beside the gradients they come from.
+
+    By optimiser: the rejected log-probs, which count progress, and the chosen probability.
+    """
     _, (left, right) = style.figure(2, height=2.8)
-    for name, curve in chosen.items():
-        left.plot(curve, label=name)
+    for name, (rejected_logps, chosen) in runs.items():
+        left.plot(-rejected_logps, chosen, label=name)
     right.plot(moves / moves[0], label="Adam's steps")
     right.plot(gradients / gradients[0], label="gradients")
-    style.labelled(left, "chosen response", "epoch", "probability")
+    x = r"$-\log \pi$ of the rejected (nats)"
+    style.labelled(left, "chosen response", x, "probability")
     style.labelled(right, "sizes under Adam, first = 1", "epoch", "norm (log scale)")
     left.set_ylim(0, 1.05)
     right.set_yscale("log")
@@ -82,7 +86,7 @@ def cures(panels: Mapping[str, Mapping[str, Tensor]]) -> None:
         for name, curve in curves.items():
             ax.plot(curve, label=name)
         style.labelled(ax, title, "epoch", "probability")
-        ax.set_ylim(0, 1.05)
+        ax.set_ylim(-0.04, 1.05)
         style.name_lines(ax)
     plt.show()
 

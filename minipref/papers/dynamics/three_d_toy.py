@@ -5,7 +5,7 @@ is trained to a table that says how likely the pair is at the start, which makes
 the chosen and the rejected response on-policy (likely) or off-policy (a floor of 1e-3).
 
 Source: Yan et al. 2024, arXiv 2406.07327, section 3. Prompts, responses, depth and epochs are the
-paper's; width, blocks, floor, optimiser and learning rate are ours, where its text was not read.
+paper's; width, blocks, floor, optimiser and learning rate are our choices.
 """
 
 from __future__ import annotations
