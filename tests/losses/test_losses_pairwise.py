@@ -1,0 +1,219 @@
+"""Pair losses: values by hand, what becomes what in which limit, symmetries, extremes."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minipref import losses
+from minipref.losses.registry import REGISTRY
+
+PAIRWISE = [name for name, entry in REGISTRY.items() if entry.family == "pairwise"]
+REFERENCED = [name for name in PAIRWISE if REGISTRY[name].reference]
+betas = st.floats(0.01, 5)
+
+
+@st.composite
+def pairs(draw, count=4, low=-100.0, dtype=torch.float64):
+    """(chosen, rejected, ref_chosen, ref_rejected): as many log-probs each as was drawn once."""
+    batch = draw(st.integers(1, 5))
+    numbers = st.lists(st.floats(low, 0), min_size=batch, max_size=batch)
+    return [torch.tensor(draw(numbers), dtype=dtype) for _ in range(count)]
+
+
+def close(a, b, tolerance=1e-9):
+    torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+BY_HAND = [  # log-probs -1, -3 under the policy, -2, -2.5 under the reference: log-ratios 1, -0.5
+    ("dpo", {"beta": 2.0}, math.log1p(math.exp(-3))),
+    (
+        "cdpo",
+        {"beta": 2.0, "label_smoothing": 0.2},
+        0.8 * math.log1p(math.exp(-3)) + 0.2 * math.log1p(math.exp(3)),
+    ),
+    (
+        "rdpo",
+        {"beta": 2.0, "flip_rate": 0.2},
+        (0.8 * math.log1p(math.exp(-3)) - 0.2 * math.log1p(math.exp(3))) / 0.6,
+    ),
+    ("flex_dpo", {"beta_plus": 2.0, "beta_minus": 1.0}, math.log1p(math.exp(-2.5))),
+    ("ipo", {"tau": 0.25}, 0.25),
+    ("hinge", {"beta": 0.5}, 0.25),
+    ("hinge", {"beta": 1.0}, 0.0),
+    ("simpo", {"beta": 1.5, "gamma": 1.0}, math.log1p(math.exp(-2))),
+    ("cpo", {"beta": 0.5, "alpha": 0.25}, math.log1p(math.exp(-1)) + 0.25 * 2),
+    (
+        "orpo",
+        {"lambda_": 1.0},  # odds 1 / (e - 1) and 1 / (e^3 - 1)
+        1 + math.log1p((math.e - 1) / (math.exp(3) - 1)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "numbers", "expected"), BY_HAND)
+def test_value_by_hand(name, numbers, expected):
+    columns = [torch.tensor([x], dtype=torch.float64) for x in (-1.0, -3.0, -2.0, -2.5)]
+    loss = getattr(losses, name)(*columns[: len(REGISTRY[name].inputs)], **numbers)
+    close(loss, torch.tensor([expected], dtype=torch.float64))
+
+
+def test_a_hand_value_for_every_loss():
+    assert {name for name, *_ in BY_HAND} == set(PAIRWISE)
+
+
+REDUCTIONS = {
+    "cdpo(label_smoothing=0) is dpo": lambda pair, beta: (
+        losses.cdpo(*pair, beta=beta, label_smoothing=0.0),
+        losses.dpo(*pair, beta=beta),
+    ),
+    "rdpo(flip_rate=0) is dpo": lambda pair, beta: (
+        losses.rdpo(*pair, beta=beta, flip_rate=0.0),
+        losses.dpo(*pair, beta=beta),
+    ),
+    "flex_dpo(beta, beta) is dpo": lambda pair, beta: (
+        losses.flex_dpo(*pair, beta_plus=beta, beta_minus=beta),
+        losses.dpo(*pair, beta=beta),
+    ),
+    "dpo is bradley_terry of the implicit rewards": lambda pair, beta: (
+        losses.dpo(*pair, beta=beta),
+        losses.bradley_terry(beta * (pair[0] - pair[2]), beta * (pair[1] - pair[3])),
+    ),
+    "diffusion_dpo is dpo of minus half the errors": lambda pair, beta: (
+        losses.diffusion_dpo(*(-2 * x for x in pair), beta=beta),
+        losses.dpo(*pair, beta=beta),
+    ),
+    "simpo(gamma=0) is dpo under an indifferent reference": lambda pair, beta: (
+        losses.simpo(*pair[:2], beta=beta, gamma=0.0),
+        losses.dpo(*pair[:2], *[torch.full_like(pair[0], -7.0)] * 2, beta=beta),
+    ),
+    "cpo(alpha=0) is simpo(gamma=0) of sums": lambda pair, beta: (
+        losses.cpo(*pair[:3], beta=beta, alpha=0.0),
+        losses.simpo(*pair[:2], beta=beta, gamma=0.0),
+    ),
+    "cpo is its preference term and alpha times the likelihood": lambda pair, beta: (
+        losses.cpo(*pair[:3], beta=beta, alpha=3.0) + 3.0 * pair[2],
+        losses.cpo(*pair[:3], beta=beta, alpha=0.0),
+    ),
+    "orpo(lambda_=0) is the likelihood": lambda pair, beta: (
+        losses.orpo(*pair[:2], lambda_=0.0),
+        -pair[0],
+    ),
+}
+
+
+@pytest.mark.parametrize("claim", REDUCTIONS)
+@given(pairs(), betas)
+def test_reduction(claim, pair, beta):
+    close(*REDUCTIONS[claim](pair, beta))
+
+
+@given(pairs(), betas, st.floats(0, 0.49))
+def test_flipping_labels_at_rdpos_rate_gives_dpo_in_the_mean(pair, beta, rate):
+    flipped = [pair[1], pair[0], pair[3], pair[2]]
+    right = losses.rdpo(*pair, beta=beta, flip_rate=rate)
+    wrong = losses.rdpo(*flipped, beta=beta, flip_rate=rate)
+    close((1 - rate) * right + rate * wrong, losses.dpo(*pair, beta=beta), 1e-8)
+
+
+@given(pairs(), betas, st.floats(0, 0.49))
+def test_cdpo_is_the_mean_of_dpo_over_labels_flipped_at_its_rate(pair, beta, rate):
+    flipped = [pair[1], pair[0], pair[3], pair[2]]
+    mean = (1 - rate) * losses.dpo(*pair, beta=beta) + rate * losses.dpo(*flipped, beta=beta)
+    close(losses.cdpo(*pair, beta=beta, label_smoothing=rate), mean)
+
+
+@given(pairs(), betas)
+def test_a_pair_and_its_flip_differ_by_the_margin_in_dpo(pair, beta):
+    """-log sigmoid(-m) + log sigmoid(m) = m: the one identity that fixes beta's scale and sign."""
+    flipped = [pair[1], pair[0], pair[3], pair[2]]
+    margin = beta * ((pair[0] - pair[2]) - (pair[1] - pair[3]))
+    close(losses.dpo(*flipped, beta=beta) - losses.dpo(*pair, beta=beta), margin, 1e-8)
+
+
+@given(pairs(count=2), st.floats(0.01, 5))
+def test_ipo_is_zero_at_its_target_only(pair, tau):
+    chosen, rejected = pair
+    zero = torch.zeros_like(chosen)
+    target = rejected + 1 / (2 * tau)
+    close(losses.ipo(target, rejected, zero, zero, tau=tau), zero)
+    close(losses.ipo(target + 1, rejected, zero, zero, tau=tau), zero + 1)
+    close(losses.ipo(target - 1, rejected, zero, zero, tau=tau), zero + 1)
+
+
+@given(betas, st.floats(0, 10))
+def test_simpo_gamma_is_the_margin_at_which_the_loss_is_log_2(beta, ratio):
+    gamma = losses.simpo_gamma(beta, ratio)
+    chosen, rejected = torch.tensor([ratio - 20.0], dtype=torch.float64), torch.tensor([-20.0])
+    loss = losses.simpo(chosen, rejected.double(), beta=beta, gamma=gamma)
+    close(loss, torch.full_like(loss, math.log(2)), 1e-6)
+
+
+@given(st.floats(0.01, 0.49), betas)
+def test_cdpo_stops_where_its_docstring_says(rate, beta):
+    margin = math.log((1 - rate) / rate) / beta
+    zero = torch.zeros(1, dtype=torch.float64)
+    delta = losses.gradient_coefficient(
+        losses.cdpo, zero, zero - margin, zero, zero, beta=beta, label_smoothing=rate
+    )
+    close(delta["chosen_logps"], zero)
+
+
+@pytest.mark.parametrize("name", sorted(set(REFERENCED) - {"ipo", "hinge"}))
+@given(pairs(count=2), betas)
+def test_policy_equal_to_reference_costs_log_2(name, pair, beta):
+    loss = getattr(losses, name)(*pair, *pair)
+    close(loss, torch.full_like(loss, math.log(2)))
+
+
+@given(pairs(count=2), betas)
+def test_policy_equal_to_reference_in_ipo_and_hinge(pair, beta):
+    close(losses.ipo(*pair, *pair, tau=beta), torch.full_like(pair[0], 1 / (4 * beta**2)))
+    close(losses.hinge(*pair, *pair, beta=beta), torch.ones_like(pair[0]))
+
+
+@pytest.mark.parametrize("name", sorted(set(REFERENCED) - {"flex_dpo"}))
+@given(pairs(), st.floats(-50, 50))
+def test_only_the_difference_of_the_pair_counts(name, pair, shift):
+    """A constant on both responses: the prompt's partition function, which DPO cancels."""
+    loss = getattr(losses, name)
+    close(loss(pair[0] + shift, pair[1] + shift, *pair[2:]), loss(*pair), 1e-8)
+
+
+@pytest.mark.parametrize("name", REFERENCED)
+@given(pairs(), st.floats(-50, 50))
+def test_only_log_ratios_to_the_reference_count(name, pair, shift):
+    loss = getattr(losses, name)
+    chosen, rejected, ref_chosen, ref_rejected = pair
+    close(loss(chosen + shift, rejected, ref_chosen + shift, ref_rejected), loss(*pair), 1e-8)
+    close(loss(chosen, rejected + shift, ref_chosen, ref_rejected + shift), loss(*pair), 1e-8)
+
+
+@given(pairs(count=2), st.floats(-50, 50), betas)
+def test_simpo_sees_the_difference_only(pair, shift, beta):
+    close(
+        losses.simpo(pair[0] + shift, pair[1] + shift, beta=beta),
+        losses.simpo(*pair, beta=beta),
+        1e-8,
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(PAIRWISE) - {"cdpo", "ipo"}))
+@given(pairs(count=4), st.floats(0, 20))
+def test_more_for_the_chosen_never_costs_more(name, pair, more):
+    """cdpo and ipo have a target, beyond which a wider margin costs again."""
+    loss, columns = getattr(losses, name), pair[: len(REGISTRY[name].inputs)]
+    chosen = columns[0] - more  # log-probs stay at or below 0
+    assert (loss(chosen, *columns[1:]) >= loss(*columns) - 1e-9).all()
+    assert (loss(columns[0], columns[1] - more, *columns[2:]) <= loss(*columns) + 1e-9).all()
+
+
+@given(pairs(count=1))
+def test_orpo_at_probability_one_is_finite(pair):
+    zero = torch.zeros_like(pair[0]).requires_grad_()
+    loss = losses.orpo(zero, pair[0])
+    loss.sum().backward()
+    assert loss.isfinite().all()
+    assert zero.grad.isfinite().all()
