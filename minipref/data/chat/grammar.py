@@ -88,6 +88,8 @@ def takes_register(question: Question, answer: str) -> bool:
 
 def render(questions: tuple[Question, ...], answers: list[str], slots: Slots) -> str:
     """The response with these answers, one a question, and these slots."""
+    if len(answers) != len(questions):
+        raise ValueError(f"answers: expected {len(questions)}, one a question, got {answers}")
     parts = [body(q, answer, slots) for q, answer in zip(questions, answers, strict=True)]
     if slots.reverse:
         parts.reverse()

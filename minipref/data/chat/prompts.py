@@ -60,6 +60,14 @@ class ChatPrompt:
     turns: tuple[tuple[str, str], ...] = ()
     language: str = "A"
 
+    def __post_init__(self) -> None:
+        if not self.questions:
+            raise ValueError("questions: expected at least one, got none")
+        if self.wish and self.wish not in WISHES:
+            raise ValueError(f"wish: expected one of {', '.join(WISHES)}, got {self.wish!r}")
+        if self.language not in ("A", "B"):
+            raise ValueError(f"language: expected 'A' or 'B', got {self.language!r}")
+
     @property
     def kind(self) -> str:
         return "two_part" if len(self.questions) > 1 else self.questions[0].kind
@@ -154,13 +162,13 @@ def draw_prompt(dice: random.Random, kind: str) -> ChatPrompt:
 
 def with_wish(prompt: ChatPrompt, wish: str) -> ChatPrompt:
     """The same prompt under a wish of `WISHES`."""
-    if wish not in WISHES:
-        raise ValueError(f"wish: expected one of {', '.join(WISHES)}, got {wish!r}")
     return replace(prompt, wish=wish)
 
 
 def with_notes(dice: random.Random, count: int) -> ChatPrompt:
     """`count` notes about different animals, with values at random, and a question about one."""
+    if not 1 <= count <= len(FACTS):
+        raise ValueError(f"count: expected 1 to {len(FACTS)} notes, got {count}")
     animals = dice.sample(list(FACTS), count)
     facts = [Fact(animal, dice.randrange(2)) for animal in animals]
     notes = [Note(fact, dice.choice((PLACES, FOODS)[fact.relation])) for fact in facts]

@@ -101,6 +101,8 @@ class Chat:
         self, count: int, dice: random.Random, kinds: Sequence[str] = KINDS
     ) -> list[ChatPrompt]:
         """`count` prompts, every kind equally often on average; in A, or in A and B by turns."""
+        if not kinds:
+            raise ValueError(f"kinds: expected some of {', '.join(KINDS)}, got none")
         drawn = []
         for _ in range(count):
             prompt = draw_prompt(dice, dice.choice(kinds))
