@@ -137,7 +137,7 @@ def grpo(
         losses = losses + kl * (d.expm1() - d)
     tokens = mask.sum(-1).clamp(min=1)  # (batch,)
     if aggregate == "token":
-        tokens = mask.sum().clamp(min=1) / len(mask)
+        tokens = mask.sum(dtype=losses.dtype).clamp(min=1) / len(mask)
     return losses.where(mask, 0.0).sum(-1) / tokens
 
 
