@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +19,7 @@ from ..algorithm.sources import Stored, sample, with_reference
 from ..data.batch import Batch
 from ..data.corpora import CHAT
 from ..data.streams import dice, stream
-from ..evaluation.best_of_n import expected_best, kl_bound
+from ..evaluation.best_of_n import expected_best, frontier, kl_bound
 from ..evaluation.divergence import kl
 from ..evaluation.estimate import Estimate
 from ..evaluation.responses import length, respond, rewards, score_means, true_reward
@@ -30,7 +31,8 @@ from ..model.fit import Metrics, Probe
 from ..model.logprobs import sequence_logps
 from ..model.transformer import Transformer
 from .changes import marked
-from .pictures.tour import tour as draw
+from .pictures.tour import Way
+from .pictures.tour import tour as picture
 
 BASE = "chat-small"
 PROMPTS, PER_PROMPT, BATCH, STEPS = 5000, 2, 64, 150
@@ -93,15 +95,16 @@ def tour(*, seed: int = 0, from_scratch: bool = False, figure: Path = Path("tour
     show_pairs(console, pairs)
 
     console.rule("3  Three ways to learn from them")
-    frontier = [(kl_bound(n), expected_best(pool, n).value) for n in (1, 2, 4, 8, 16)]
-    paths, histories, answers = {}, {}, {}
+    paths: dict[str, Way] = {}
+    histories: dict[str, list[Metrics]] = {}
+    answers: dict[str, Batch] = {}
     for method in METHODS:
         data = with_reference(points if method.points else pairs, base)
         watch = Watch(base, pairs, evaluated, seed)
         policy = train(method, base, data, watch, seed)
         paths[method.name], histories[method.name] = watch.path, watch.history
         answers[method.name] = respond(policy, CHAT, evaluated, seed=seed)
-        draw(paths, frontier, histories, figure)
+        draw(paths, frontier(pool), histories, figure)
         console.print(f"   picture: {figure}")
     console.print()
 
@@ -114,6 +117,19 @@ def tour(*, seed: int = 0, from_scratch: bool = False, figure: Path = Path("tour
         "Next: [bold]make lab[/bold] opens the course at notebook 00; "
         "[bold]minipref show dpo[/bold] prints the loss to copy."
     )
+
+
+def draw(
+    paths: dict[str, Way],
+    best_of_n: list[tuple[float, float]],
+    histories: dict[str, list[Metrics]],
+    file: Path,
+) -> None:
+    """Write the picture of what is known so far."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fig = picture(paths, best_of_n, histories)
+    fig.savefig(file, dpi=150)
+    plt.close(fig)
 
 
 class Watch:
@@ -139,16 +155,19 @@ class Watch:
         self.path.append((kl(policy, self.base, batch), true_reward(CHAT, batch)))
         return {}
 
+    def probes(self, policy: Transformer, step: GradientStep) -> tuple[Probe, ...]:
+        """Both, as `align` takes them."""
+        return (
+            Probe(lambda: self.log_probs(policy, step.taken), every=10),
+            Probe(lambda: self.progress(policy), every=50),
+        )
+
 
 def train(method: Method, base: Transformer, data: Batch, watch: Watch, seed: int) -> Transformer:
     """The policy that a method makes of the base."""
     policy = copy.deepcopy(base)
     reference = base if method.points else None  # KTO asks it for more than the stored log-probs
     step = GradientStep(policy, method.learning_rate, STEPS)
-    probes = (
-        Probe(lambda: watch.log_probs(policy, step.taken), every=10),
-        Probe(lambda: watch.progress(policy), every=STEPS // 3),
-    )
     align(
         policy,
         Stored(data, 2 * BATCH if method.points else BATCH, bucket=8),
@@ -157,7 +176,7 @@ def train(method: Method, base: Transformer, data: Batch, watch: Watch, seed: in
         STEPS,
         seed=seed,
         step=step,
-        probes=probes,
+        probes=watch.probes(policy, step),
         progress=f"{method.name:6s}",
     )
     return policy
@@ -193,7 +212,7 @@ def show_table(
     console: Console,
     before: Batch,
     answers: dict[str, Batch],
-    paths: dict[str, list[tuple[Estimate, Estimate]]],
+    paths: dict[str, Way],
     pool: Tensor,
 ) -> None:
     """Every policy's reward and what it cost, with standard errors."""

@@ -33,3 +33,9 @@ def kl_bound(k: int) -> float:
     if k < 1:
         raise ValueError(f"k: expected at least 1, got {k}")
     return math.log(k) - (k - 1) / k
+
+
+def frontier(rewards: Tensor) -> list[tuple[float, float]]:
+    """(KL, reward) of best-of-1, 2, 4, ... up to the samples a prompt in `rewards` (prompts, n)."""
+    powers = range(rewards.shape[1].bit_length())
+    return [(kl_bound(2**k), expected_best(rewards, 2**k).value) for k in powers]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from ...evaluation.estimate import Estimate
 from .. import style
@@ -19,23 +19,19 @@ def tour(
     paths: Mapping[str, Way],
     frontier: Sequence[tuple[float, float]],
     histories: Mapping[str, Sequence[Mapping[str, float]]],
-    file: Path,
-) -> None:
-    """Write the figure.
+) -> Figure:
+    """The figure, in the course's style.
 
     Args:
         paths: by method, (KL, reward) during training.
         frontier: (KL, reward) of best-of-n for n = 1, 2, 4, ...
         histories: by method, dicts with "step", "chosen" and "rejected": mean log-probs, nats.
-        file: where it goes; the suffix decides the format.
     """
     with plt.style.context(style.STYLE):
         fig, (left, right) = style.figure(2, width=9.5, height=3.6)
         gains(left, paths, frontier)
         log_probs(right, histories)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        fig.savefig(file, dpi=150)
-        plt.close(fig)
+    return fig
 
 
 def gains(ax: Axes, paths: Mapping[str, Way], frontier: Sequence[tuple[float, float]]) -> None:
