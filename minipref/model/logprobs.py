@@ -22,7 +22,18 @@ def logps_from_logits(logits: Tensor, ids: Tensor, completion_mask: Tensor) -> T
 
     Returns:
         (batch, length) float32, aligned with `ids`: the first token has no prediction.
+
+    Raises: ValueError that names the tensor whose shape or dtype does not fit.
     """
+    if ids.dim() != 2 or ids.dtype != torch.int64:
+        raise ValueError(f"ids: expected int64 (batch, length), got {ids.dtype} {(*ids.shape,)}")
+    if logits.dim() != 3 or logits.shape[:2] != ids.shape:
+        raise ValueError(f"logits: expected {(*ids.shape, 'vocabulary')}, got {(*logits.shape,)}")
+    if completion_mask.shape != ids.shape or completion_mask.dtype != torch.bool:
+        raise ValueError(
+            f"completion_mask: expected bool {(*ids.shape,)}, "
+            f"got {completion_mask.dtype} {(*completion_mask.shape,)}"
+        )
     logps = logits[:, :-1].float().log_softmax(-1)  # (batch, length - 1, vocabulary)
     logps = logps.gather(-1, ids[:, 1:, None])[..., 0]
     return nn.functional.pad(logps, (1, 0)).where(completion_mask, 0.0)
