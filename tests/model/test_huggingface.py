@@ -1,4 +1,4 @@
-"""A Hugging Face Llama behaves as a policy of ours, in every part of the contract."""
+"""A Hugging Face Llama, or a GPT-2, behaves as a policy of ours, in every part of the contract."""
 
 from itertools import pairwise
 
@@ -24,13 +24,20 @@ VOCABULARY = 11
 token_lists = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=5)
 rows_of = st.lists(st.tuples(token_lists, token_lists), min_size=1, max_size=4)
 seeds = st.integers(0, 2**32 - 1)
+kinds = st.sampled_from(("llama", "gpt2"))
 few = settings(max_examples=15)
 
 
-def llama(seed, **options):
-    sizes = {"hidden_size": 12, "intermediate_size": 16, "num_hidden_layers": 2}
-    sizes |= {"num_attention_heads": 2, "vocab_size": VOCABULARY, "max_position_embeddings": 32}
-    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**(sizes | options)))
+def model_of(seed, kind="llama", **options):
+    """A small random model: positions are relative in a Llama, absolute in a GPT-2."""
+    if kind == "llama":
+        sizes = {"hidden_size": 12, "intermediate_size": 16, "num_hidden_layers": 2}
+        sizes |= {"num_attention_heads": 2, "max_position_embeddings": 32}
+        config = transformers.LlamaConfig(vocab_size=VOCABULARY, **(sizes | options))
+    else:
+        sizes = {"n_embd": 12, "n_head": 2, "n_layer": 2, "n_positions": 32}
+        config = transformers.GPT2Config(vocab_size=VOCABULARY, **sizes)
+    model = transformers.AutoModelForCausalLM.from_config(config)
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in model.parameters():
@@ -38,8 +45,8 @@ def llama(seed, **options):
     return model
 
 
-def policy(seed, **options):
-    return HuggingFacePolicy(llama(seed, **options))
+def policy(seed, kind="llama", **options):
+    return HuggingFacePolicy(model_of(seed, kind, **options))
 
 
 def close(found, expected):
@@ -70,9 +77,9 @@ class Forgetful(Policy):
 
 
 @few
-@given(rows=rows_of, seed=seeds)
-def test_logits_are_the_models_whatever_the_padding(rows, seed):
-    model = policy(seed)
+@given(rows=rows_of, seed=seeds, kind=kinds)
+def test_logits_are_the_models_whatever_the_padding(rows, seed, kind):
+    model = policy(seed, kind)
     block = Rows.of(*zip(*rows, strict=True))
     ids, mask = on_the_left(block)
     right, left = model(block.ids, block.attention_mask), model(ids, mask)
@@ -94,10 +101,10 @@ def test_sequence_logps_are_sums_over_the_models_own(rows, seed):
 
 
 @few
-@given(rows=rows_of, seed=seeds, draw=st.data())
-def test_a_cache_and_retired_rows_change_nothing(rows, seed, draw):
+@given(rows=rows_of, seed=seeds, kind=kinds, draw=st.data())
+def test_a_cache_and_retired_rows_change_nothing(rows, seed, kind, draw):
     """Any split of the tokens, padding on the left, some rows leaving on the way."""
-    model = policy(seed)
+    model = policy(seed, kind)
     ids, mask = on_the_left(Rows.of(*zip(*rows, strict=True)))
     going = torch.tensor(sorted(draw.draw(st.sets(st.integers(0, len(rows) - 1), min_size=1))))
     cuts = draw.draw(st.sets(st.integers(1, ids.shape[1]), max_size=4)) - {ids.shape[1]}
@@ -157,7 +164,7 @@ def test_it_stays_without_dropout():
 
 
 def test_logits_that_are_changed_afterwards_are_refused():
-    model = llama(0)
+    model = model_of(0)
     model.config.final_logit_softcapping = 30.0
     with pytest.raises(ValueError, match=r"its config has final_logit_softcapping = 30\.0"):
         HuggingFacePolicy(model)
