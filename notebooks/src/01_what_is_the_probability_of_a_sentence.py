@@ -163,7 +163,8 @@ print(check_logps(my_logps))
 # The library's lines; and the log-prob of a word, looked up by hand in one place.
 from minipref.model.logprobs import logps_from_logits
 
-print(inspect.getsource(logps_from_logits).split('"""')[2])
+source = inspect.getsource(logps_from_logits)
+print(source[source.index("    logps = ") :])  # after the checks of its arguments
 logits = torch.randn(27, EVERY.ids.shape[1], len(VOCABULARY), generator=stream(0, "01/check"))
 found = logps_from_logits(logits, EVERY.ids, EVERY.completion_mask)
 assert torch.isclose(found[0, 5], logits[0, 4].log_softmax(0)[EVERY.ids[0, 5]])  # "sat"
