@@ -27,13 +27,19 @@ class Estimate:
         Responses to one prompt resemble each other: then the prompts are what is independent, and
         the standard error is that of the groups' means.
         """
+        if samples.dim() != 1 or len(samples) < 2:
+            raise ValueError(f"samples: expected at least two, (n,), got {tuple(samples.shape)}")
         samples = samples.double()
         if groups is not None:
+            if groups.shape != samples.shape:
+                raise ValueError(
+                    f"groups: expected {tuple(samples.shape)}, got {tuple(groups.shape)}"
+                )
             _, rows = groups.unique(return_inverse=True)
             sums = torch.zeros(int(rows.max()) + 1, dtype=torch.float64).index_add(0, rows, samples)
             samples = sums / rows.bincount()
         if len(samples) < 2:
-            raise ValueError(f"samples: a standard error needs at least two, got {len(samples)}")
+            raise ValueError("groups: a standard error needs at least two, got one")
         return cls(float(samples.mean()), float(samples.std() / len(samples) ** 0.5), unit)
 
     def minus(self, other: Estimate) -> Estimate:

@@ -22,5 +22,10 @@ def win_rate(world: World, ours: Batch, theirs: Batch) -> Estimate:
 
 def paired(ours: Tensor, theirs: Tensor, groups: Tensor | None = None) -> Estimate:
     """The same from rewards (rows,): the mean of 1, 1/2 or 0, with its standard error."""
+    if ours.shape != theirs.shape:
+        raise ValueError(
+            f"ours, theirs: expected rewards of one shape, "
+            f"got {tuple(ours.shape)} and {tuple(theirs.shape)}"
+        )
     wins = (ours > theirs).double() + 0.5 * (ours == theirs).double()
     return Estimate.mean(wins, groups)
