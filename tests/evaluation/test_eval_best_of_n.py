@@ -1,0 +1,72 @@
+"""Best-of-n against every subset, and its KL against the distribution of the best."""
+
+import math
+import statistics
+from itertools import combinations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minipref.evaluation.best_of_n import expected_best, frontier, kl_bound
+
+
+@st.composite
+def tables(draw, prompts=st.integers(2, 4), samples=st.integers(1, 7)):
+    """Rewards (prompts, samples), ties among them."""
+    rows, columns = draw(prompts), draw(samples)
+    value = st.one_of(st.integers(-2, 2), st.floats(-100, 100))
+    values = draw(st.lists(value, min_size=rows * columns, max_size=rows * columns))
+    return torch.tensor(values, dtype=torch.float64).view(rows, columns)
+
+
+@given(rewards=tables(), data=st.data())
+def test_expected_best_is_the_mean_over_all_subsets(rewards, data):
+    k = data.draw(st.integers(1, rewards.shape[1]))
+    found = expected_best(rewards, k)
+    best = [statistics.fmean(map(max, combinations(row, k))) for row in rewards.tolist()]
+    assert math.isclose(found.value, statistics.fmean(best), abs_tol=1e-9)
+    assert math.isclose(found.se, statistics.stdev(best) / math.sqrt(len(best)), abs_tol=1e-9)
+
+
+@given(rewards=tables())
+def test_more_to_choose_from_is_never_worse(rewards):
+    n = rewards.shape[1]
+    values = [expected_best(rewards, k).value for k in range(1, n + 1)]
+    assert all(more >= less - 1e-9 for less, more in zip(values, values[1:]))  # noqa: B905
+    assert math.isclose(values[0], float(rewards.mean()), abs_tol=1e-9)
+    assert math.isclose(values[-1], float(rewards.amax(1).mean()), abs_tol=1e-9)
+
+
+@given(rewards=tables(samples=st.integers(1, 9)))
+def test_the_frontier_doubles_up_to_all_samples(rewards):
+    n = rewards.shape[1]
+    points = frontier(rewards)
+    ks = [k for k in (1, 2, 4, 8) if k <= n]
+    assert points == [(kl_bound(k), expected_best(rewards, k).value) for k in ks]
+
+
+@given(responses=st.integers(2, 400), k=st.integers(1, 64))
+def test_the_bound_holds_and_is_near_without_ties(responses, k):
+    """Uniform base over so many different rewards: P(best is the i-th) = (i/m)^k - ((i-1)/m)^k."""
+    reached = torch.arange(responses + 1, dtype=torch.float64).div(responses).pow(k)
+    best = reached.diff()
+    kl = float(torch.special.xlogy(best, best * responses).sum())
+    assert kl <= kl_bound(k) + 1e-9
+    # P is at most k/m: the sum over i is a Riemann sum of an integral, off by about k/m.
+    assert kl_bound(k) - kl <= 2 * k / responses
+
+
+@pytest.mark.parametrize("k", [0, -1, 4])
+def test_a_choice_of_none_or_too_many_is_refused(k):
+    with pytest.raises(ValueError, match="k: expected 1 to 3"):
+        expected_best(torch.zeros(2, 3), k)
+    with pytest.raises(ValueError, match="k: expected at least 1"):
+        kl_bound(min(k, 0))
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3, 1)])
+def test_a_list_of_rewards_is_refused(shape):
+    with pytest.raises(ValueError, match=r"rewards: expected \(prompts, n\)"):
+        expected_best(torch.zeros(shape), 1)
