@@ -1,52 +1,43 @@
-"""A second language: every word of A has one word in B, made by a suffix.
-
-How much a preference learnt in A carries over to B depends on what the two share. Two knobs set
-that: `anchors`, whether names are the same in both (numbers always are), and `code_mix`, how many
-lines of the corpus switch between the languages word by word.
-"""
+"""Best-of-n: the yardstick that needs no training."""
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass
+import math
 
-from .words import FACTS, ONES, TENS
+import torch
+from torch import Tensor
 
-SUFFIX = "u"
-MARKS = frozenset(",?.:")
-DIGITS = frozenset((*ONES, *TENS))
-NAMES = frozenset(FACTS)
+from .estimate import Estimate
 
 
-@dataclass(frozen=True)
-class Lexicon:
-    """Both languages' words: `words` are A's; `anchors` says whether names are shared."""
+def expected_best(rewards: Tensor, k: int) -> Estimate:
+    """Expected best reward of k samples, from n >= k of them a prompt.
 
-    words: tuple[str, ...]
-    anchors: bool = True
+    Every subset of k counts alike: the i-th smallest of n is the best of C(i - 1, k - 1) subsets
+    out of C(n, k), so that the estimate is unbiased and uses all n.
 
-    def shared(self, word: str) -> bool:
-        return word in MARKS or word in DIGITS or (self.anchors and word in NAMES)
+    Args:
+        rewards: (prompts, n).
+        k: how many are drawn to choose from.
+    """
+    if rewards.dim() != 2:
+        raise ValueError(f"rewards: expected (prompts, n), got {tuple(rewards.shape)}")
+    n = rewards.shape[1]
+    if not 1 <= k <= n:
+        raise ValueError(f"k: expected 1 to {n}, the samples a prompt, got {k}")
+    weights = [math.comb(i, k - 1) / math.comb(n, k) for i in range(n)]
+    best = rewards.double().sort(1).values @ torch.tensor(weights, dtype=torch.float64)
+    return Estimate.mean(best)
 
-    def in_b(self, text: str) -> str:
-        """A's text in B."""
-        return " ".join(w if self.shared(w) else w + SUFFIX for w in text.split())
 
-    def in_a(self, text: str) -> str:
-        """A text of either language, or of both, in A."""
-        return " ".join(self._from_b(word) or word for word in text.split())
+def kl_bound(k: int) -> float:
+    """KL(best-of-k || base) is at most log k - (k - 1) / k nats, reached without ties."""
+    if k < 1:
+        raise ValueError(f"k: expected at least 1, got {k}")
+    return math.log(k) - (k - 1) / k
 
-    def mixed(self, text: str, dice: random.Random) -> str:
-        """A's text with every other word, by the toss of a coin, in B."""
-        return " ".join(self.in_b(w) if dice.random() < 0.5 else w for w in text.split())
 
-    def fidelity(self, text: str, language: str) -> float:
-        """Share of the words, shared ones aside, that are of this language; 1 for none at all."""
-        own = [word for word in text.split() if not self.shared(word)]
-        in_b = sum(self._from_b(word) is not None for word in own)
-        return (in_b if language == "B" else len(own) - in_b) / len(own) if own else 1.0
-
-    def _from_b(self, word: str) -> str | None:
-        """A's word for a word of B, None for any other."""
-        stem = word.removesuffix(SUFFIX)
-        return stem if stem != word and stem in self.words and not self.shared(stem) else None
+def frontier(rewards: Tensor) -> list[tuple[float, float]]:
+    """(KL, reward) of best-of-1, 2, 4, ... up to the samples a prompt in `rewards` (prompts, n)."""
+    powers = range(rewards.shape[1].bit_length())
+    return [(kl_bound(2**k), expected_best(rewards, 2**k).value) for k in powers]

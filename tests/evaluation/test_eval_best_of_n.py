@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import pytest
 import torch
@@ -13,9 +13,9 @@ from minipref.evaluation.best_of_n import expected_best, frontier, kl_bound
 
 
 @st.composite
-def tables(draw, prompts=st.integers(2, 4), samples=st.integers(1, 7)):
-    """Rewards (prompts, samples), ties among them."""
-    rows, columns = draw(prompts), draw(samples)
+def tables(draw, most=7):
+    """Rewards (2 to 4 prompts, 1 to `most` samples), ties among them."""
+    rows, columns = draw(st.integers(2, 4)), draw(st.integers(1, most))
     value = st.one_of(st.integers(-2, 2), st.floats(-100, 100))
     values = draw(st.lists(value, min_size=rows * columns, max_size=rows * columns))
     return torch.tensor(values, dtype=torch.float64).view(rows, columns)
@@ -34,12 +34,12 @@ def test_expected_best_is_the_mean_over_all_subsets(rewards, data):
 def test_more_to_choose_from_is_never_worse(rewards):
     n = rewards.shape[1]
     values = [expected_best(rewards, k).value for k in range(1, n + 1)]
-    assert all(more >= less - 1e-9 for less, more in zip(values, values[1:]))  # noqa: B905
+    assert all(more >= less - 1e-9 for less, more in pairwise(values))
     assert math.isclose(values[0], float(rewards.mean()), abs_tol=1e-9)
     assert math.isclose(values[-1], float(rewards.amax(1).mean()), abs_tol=1e-9)
 
 
-@given(rewards=tables(samples=st.integers(1, 9)))
+@given(rewards=tables(most=9))
 def test_the_frontier_doubles_up_to_all_samples(rewards):
     n = rewards.shape[1]
     points = frontier(rewards)
