@@ -28,6 +28,7 @@ def test_every_word_has_one_word_in_b(lexicon):
     same = {a for a, b in zip(words, in_b, strict=True) if a == b}
     assert same == {w for w in words if w in MARKS | DIGITS | (NAMES if lexicon.anchors else set())}
     assert not set(in_b) - same & set(words)  # no word of B is another word of A
+    assert all(lexicon.in_a(word + SUFFIX) == word + SUFFIX for word in same)
 
 
 @given(lexicons, texts, dice)

@@ -139,6 +139,7 @@ CASES = [
     ("correct", ChatPrompt((Listing("tools", 2),)), "saws and ropes", 1.0),
     ("correct", ChatPrompt((Listing("tools", 2),)), "saws and saws", 0.0),
     ("correct", ChatPrompt((Listing("tools", 2),)), "saws and plums", 0.0),
+    ("correct", ChatPrompt((Listing("tools", 2),)), "saws and ropes and saws", 0.0),
     ("correct", ChatPrompt((Listing("tools", 2),)), "saws and ropes and drills", 0.0),
     ("correct", ChatPrompt((Recommendation("drink"),)), "you could drink milk", 1.0),
     ("correct", ChatPrompt((Recommendation("drink"),)), "you could drink soup", 0.0),
