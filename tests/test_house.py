@@ -143,6 +143,8 @@ def test_no_file_is_a_drawer_and_none_is_too_long():
     for path in tracked_files():
         if path.suffix == ".py":
             assert path.stem not in {"utils", "util", "common", "helpers", "misc"}, path
+            if path.is_relative_to(ROOT / "notebooks"):
+                continue  # a notebook's budget is counted in cells and words, by its own test
             lines = len(path.read_text(encoding="utf-8").splitlines())
             assert lines <= LONGEST_FILE, f"{path.relative_to(ROOT)} has {lines} lines: split it"
 

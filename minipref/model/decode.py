@@ -8,25 +8,35 @@ Shapes: B rows, C width, H heads, D width of a head, S tokens seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .transformer import Transformer
+
+def rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """Turn the pairs (2i, 2i + 1) of x (..., D) by `turns` (..., D/2, 2), cosine and sine.
+
+    Both are read as complex numbers, of which there are none in half precision.
+    """
+    wide = torch.promote_types(x.dtype, torch.float32)
+    pairs = torch.view_as_complex(x.to(wide).unflatten(-1, (-1, 2)))
+    turned = pairs * torch.view_as_complex(turns.to(wide))
+    return torch.view_as_real(turned).flatten(-2).to(x.dtype)
 
 
 class Cache:
-    """Keys and values of the tokens seen so far, and the weights as `step` uses them."""
+    """Keys and values of the tokens seen so far, and the weights as `step` uses them.
 
-    def __init__(self, model: Transformer, rows: int, length: int):
+    It serves one generation by a `Transformer`, whose weights must not change meanwhile.
+    """
+
+    def __init__(self, model: Any, rows: int, length: int):
         config = model.config
         self.heads, self.epsilon = config.heads, config.epsilon
         shape = (config.layers, 2, rows, config.heads, length, config.width // config.heads)
-        self.memory = torch.empty(shape)
+        self.memory = torch.empty(shape, dtype=model.embedding.weight.dtype)
         self.mask = torch.zeros(rows, length, dtype=torch.bool)  # real tokens
         self.length = 0
         self.model = model
@@ -39,8 +49,7 @@ class Cache:
     @torch.no_grad()
     def fold(self) -> None:
         """Multiply the norms' weights and the scale of q into the matrices that follow."""
-        blocks: Iterable[Any] = self.model.blocks
-        for block in blocks:
+        for block in self.model.blocks:
             qkv = block.attention.qkv.weight * block.attention_norm.weight  # (3C, C)
             scale = (qkv.shape[1] / self.heads) ** -0.5
             q, kv = qkv.tensor_split([qkv.shape[1]])
@@ -59,12 +68,11 @@ class Cache:
         model, B, S = self.model, len(ids), self.length + 1
         self.mask[:, self.length] = True
         unseen = ~self.mask[:, None, None, :S] if self.padded else None  # (B, 1, 1, S)
-        turns = model.turns[self.mask.sum(1) - 1][:, None, None]  # (B, 1, 1, D/2)
+        turns = model.turns[self.mask.sum(1) - 1][:, None, None]  # (B, 1, 1, D/2, 2)
         x = model.embedding.weight[ids[:, 0]]  # (B, C)
         for (qkv, out, gate_up, down), (keys, values) in zip(self.layers, self.memory, strict=True):
             three = (self.normed(x) @ qkv).view(B, 3, self.heads, -1)
-            pairs = torch.view_as_complex(three[:, :2].unflatten(-1, (-1, 2)))
-            q, keys[:, :, S - 1] = torch.view_as_real(pairs * turns).flatten(-2).unbind(1)
+            q, keys[:, :, S - 1] = rotate(three[:, :2], turns).unbind(1)
             values[:, :, S - 1] = three[:, 2]
             scores = q[:, :, None] @ keys[:, :, :S].mT  # (B, H, 1, S)
             if unseen is not None:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .decode import Cache
+from .decode import Cache, rotate
 from .policy import Policy
 
 
@@ -52,12 +52,6 @@ class RMSNorm(nn.Module):
         return F.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
 
 
-def rotate(x: Tensor, turns: Tensor) -> Tensor:
-    """Turn the pairs (2i, 2i + 1) of x (..., D), read as complex numbers, by `turns` (..., D/2)."""
-    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * turns).flatten(-2)
-
-
 class Attention(nn.Module):
     def __init__(self, config: Config):
         super().__init__()
@@ -68,7 +62,7 @@ class Attention(nn.Module):
     def forward(
         self,
         x: Tensor,  # (B, T, C)
-        turns: Tensor,  # (B or 1, T, 1, 1, D/2)
+        turns: Tensor,  # (B or 1, T, 1, 1, D/2, 2)
         mask: Tensor | None,
         memory: Tensor | None,
         start: int,
@@ -133,7 +127,8 @@ class Transformer(Policy):
         self.norm = RMSNorm(config.width, config.epsilon)
         pairs = torch.arange(0, config.width // config.heads, 2) / (config.width // config.heads)
         angles = torch.outer(torch.arange(config.context), config.rotary_base**-pairs)
-        self.turns = nn.Buffer(torch.polar(torch.ones_like(angles), angles), persistent=False)
+        turns = torch.stack([angles.cos(), angles.sin()], -1)  # (context, D/2, 2)
+        self.turns = nn.Buffer(turns, persistent=False)
         for name, weight in self.named_parameters():
             if weight.dim() == 2:
                 residual = name.endswith(("out.weight", "down.weight"))
@@ -185,7 +180,7 @@ class Transformer(Policy):
             mask = None
             if start and T > 1:
                 mask = torch.ones(T, start + T, dtype=torch.bool).tril(start)
-        turns = self.turns[positions][:, :, None, None]  # (B or 1, T, 1, 1, D/2)
+        turns = self.turns[positions][:, :, None, None]  # (B or 1, T, 1, 1, D/2, 2)
         x = self.embedding(ids)
         last = len(self.blocks) - 1
         for layer, block in enumerate(self.blocks):

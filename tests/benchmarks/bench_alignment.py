@@ -33,7 +33,7 @@ from minipref.feedback.rewards import Rewards
 from minipref.model.bases import load_base
 from minipref.model.transformer import Transformer
 
-PROMPTS, PER_PROMPT, EVALUATED, CANDIDATES = 10_000, 4, 1024, 64
+PROMPTS, PER_PROMPT, EVALUATED, CANDIDATES = 16_000, 4, 1024, 64
 ANNOTATOR = bt(CHAT.reward, temperature=0.5)
 
 
@@ -43,7 +43,7 @@ class Setting:
     steps: int
 
 
-DPO, DPO_BETA = Setting(2e-4, 600), 0.6
+DPO, DPO_BETA = Setting(4e-4, 500), 0.9
 RLOO, RLOO_PENALTY = Setting(1e-3, 120), 0.05
 
 

@@ -233,3 +233,17 @@ def test_heads_have_an_even_width():
 
 def test_the_file_stays_one_page():
     assert len(inspect.getsource(transformer).splitlines()) < 250
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_other_precisions_run_cached_or_not(dtype):
+    model = Transformer(Config(9, 16, 2, 2), torch.Generator().manual_seed(0))
+    ids = torch.tensor([[4, 5, 6, 7]])
+    with torch.no_grad():
+        exact = model(ids)
+        model = model.to(dtype)
+        cache = model.new_cache(1)
+        cached = torch.cat([model(ids[:, :3], None, cache), model(ids[:, 3:], None, cache)], 1)
+        assert cached.dtype == model(ids).dtype == dtype
+    error = 0.02 if dtype == torch.bfloat16 else 1e-5
+    assert (cached.double() - exact.double()).abs().max() < error
