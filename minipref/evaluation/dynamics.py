@@ -25,8 +25,7 @@ def log_prob_probe(
 
     unseen: responses that nobody trains on, to see where the probability goes that both lose.
     """
-    chosen, rejected = both_sides(pairs)
-    parts = {"chosen": pairs.rows[chosen], "rejected": pairs.rows[rejected]}
+    parts = {side: pairs.rows[index] for side, index in sides(pairs).items()}
     if unseen is not None:
         parts["unseen"] = unseen.rows
 
@@ -49,7 +48,7 @@ def pushes(policy: Policy, pairs: Batch, objective: Objective) -> dict[str, Tens
         known = Quantities(policy, objective.reference, pairs)
         inputs = {name: known[name] for name in objective.entry.inputs}
     found = gradient_coefficient(objective.loss, **inputs, **objective.hyperparameters)
-    total = {side: torch.zeros(len(known[f"{side}_logps"])) for side in ("chosen", "rejected")}
+    total = {side: torch.zeros(len(index)) for side, index in sides(pairs).items()}
     for name, push in found.items():
         side = name.split("_")[0]
         total[side] = total[side] + (push / known[f"{side}_lengths"] if "_mean_" in name else push)
@@ -62,8 +61,7 @@ def gradient_probe(policy: Policy, pairs: Batch, objective: Objective, every: in
     fixed/push/{chosen,rejected}: mean of -dL/dlog pi. fixed/log_slope/{chosen,rejected}: median of
     log |dL/dpi| with dL/dpi = (dL/dlog pi) / pi; a mean would be the rarest response's alone.
     """
-
-    rows = dict(zip(("chosen", "rejected"), both_sides(pairs), strict=True))
+    rows = sides(pairs)
 
     def measure() -> Metrics:
         metrics = {}
@@ -77,8 +75,8 @@ def gradient_probe(policy: Policy, pairs: Batch, objective: Objective, every: in
     return Probe(measure, every)
 
 
-def both_sides(pairs: Batch) -> tuple[Tensor, Tensor]:
+def sides(pairs: Batch) -> dict[str, Tensor]:
     """Row numbers (pairs,) of the chosen and of the rejected responses."""
     if pairs.pairs is None or not len(pairs.pairs):
         raise ValueError("pairs: expected a batch with pairs; let an annotator label it first")
-    return pairs.pairs[:, 0], pairs.pairs[:, 1]
+    return dict(zip(("chosen", "rejected"), pairs.pairs.T, strict=True))
