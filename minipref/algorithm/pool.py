@@ -7,6 +7,7 @@ longer than most of what is done with them, so they are kept in the cache.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -39,7 +40,7 @@ def pool(
     asked = CHAT.prompts(prompts, dice(seed, "pool/prompts"))
     index = torch.arange(prompts)
     path = cached(base, seed, prompts, per_prompt)
-    if path.exists():
+    with suppress(FileNotFoundError, ValueError):  # none yet, or a damaged one: drawn again below
         saved = load(path)
         rows, columns = Rows(*saved["rows"]), saved["columns"]
         texts = tuple(CHAT.decode_response(ids) for ids in rows.split()[1])

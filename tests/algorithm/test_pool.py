@@ -33,6 +33,16 @@ def test_it_is_read_back_as_it_was_drawn(cache, monkeypatch):
     assert file.stat().st_size > 0
 
 
+@pytest.mark.parametrize("keep", [0, 4, 200, -1])
+def test_a_damaged_file_is_drawn_again(cache, keep):
+    drawn = small()
+    (file,) = cache.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:keep])
+    assert small().responses == drawn.responses
+    assert file.read_bytes() == whole
+
+
 def test_its_columns_are_what_they_say():
     batch = small()
     assert batch.by_group().shape == (6, 3)
