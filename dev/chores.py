@@ -69,7 +69,8 @@ def quick(arguments: Arguments) -> int:
     python, failed = setup("test"), list[str]()
     lint(failed, python)
     pytest = ["-m", "pytest", "-q", "-n", "2", "-m", "not slow and not gpu", *arguments]
-    step(failed, "fast tests", python, *pytest, environ=QUIET_CORE)
+    fewer = QUIET_CORE | {"MINIPREF_EXAMPLES": "15"}  # of hypothesis; `make test` draws 50
+    step(failed, "fast tests", python, *pytest, environ=fewer)
     return verdict(failed)
 
 
