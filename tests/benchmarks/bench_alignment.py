@@ -34,7 +34,7 @@ from minipref.model.bases import load_base
 from minipref.model.transformer import Transformer
 
 PROMPTS, PER_PROMPT, EVALUATED, CANDIDATES = 16_000, 4, 1024, 64
-ANNOTATOR = bt(CHAT.reward, temperature=0.5)
+ANNOTATOR = bt(CHAT.reward, temperature=0.2)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Setting:
     steps: int
 
 
-DPO, DPO_BETA = Setting(4e-4, 500), 0.9
+DPO, DPO_BETA = Setting(3e-4, 500), 1.2
 RLOO, RLOO_PENALTY = Setting(1e-3, 120), 0.05
 
 
