@@ -40,51 +40,60 @@ class Cache:
         self.mask = torch.zeros(rows, length, dtype=torch.bool)  # real tokens
         self.length = 0
         self.model = model
-        self.layers: list[tuple[Tensor, ...]] = []  # folded at the first step
+        self.layers: list[tuple[Tensor, ...]] = []  # folded at the first step, as are
+        self.positions: Tensor  # (B,) of the next token
+        self.unseen: Tensor  # (B, 1, 1, length) padding
 
     def select(self, rows: Tensor) -> None:
         """Keep these rows only: the others have finished."""
-        self.memory, self.mask = self.memory[:, :, rows], self.mask[rows]
+        memory = self.memory.new_empty((*self.memory.shape[:2], len(rows), *self.memory.shape[3:]))
+        memory[..., : self.length, :] = self.memory[:, :, rows, :, : self.length]
+        self.memory, self.mask = memory, self.mask[rows]
+        if self.layers:
+            self.positions, self.unseen = self.positions[rows], self.unseen[rows]
 
-    @torch.no_grad()
     def fold(self) -> None:
-        """Multiply the norms' weights and the scale of q into the matrices that follow."""
+        """Multiply what follows a norm by its weight and by sqrt(C), and q by its scale too."""
         for block in self.model.blocks:
-            qkv = block.attention.qkv.weight * block.attention_norm.weight  # (3C, C)
-            scale = (qkv.shape[1] / self.heads) ** -0.5
-            q, kv = qkv.tensor_split([qkv.shape[1]])
-            gate_up = block.feed_forward.gate_up.weight * block.feed_forward_norm.weight
-            out, down = block.attention.out.weight, block.feed_forward.down.weight
-            matrices = (torch.cat([q * scale, kv]), out, gate_up, down)
+            attention, feed_forward = block.attention, block.feed_forward
+            C = attention.out.weight.shape[0]
+            qkv = attention.qkv.weight * (block.attention_norm.weight * C**0.5)  # (3C, C)
+            q, kv = qkv.tensor_split([C])
+            gate_up = feed_forward.gate_up.weight * (block.feed_forward_norm.weight * C**0.5)
+            qkv = torch.cat([q * (C / self.heads) ** -0.5, kv])
+            matrices = (qkv, attention.out.weight, gate_up, feed_forward.down.weight)
             self.layers.append(tuple(matrix.t() for matrix in matrices))
-        self.padded = not bool(self.mask[:, : self.length].all())
+        self.last_norm = self.model.norm.weight * self.model.norm.weight.shape[0] ** 0.5
         self.positions = self.mask.sum(1)  # (B,) of the next token
+        self.unseen = ~self.mask[:, None, None, :]  # (B, 1, 1, length)
+        self.unseen[..., self.length :] = False
+        self.padded = bool(self.unseen.any())
 
     @torch.no_grad()
     def step(self, ids: Tensor) -> Tensor:
         """ids (B, 1) of the next tokens to the last layer's output (B, 1, C)."""
         if not self.layers:
             self.fold()
-        model, B, S = self.model, len(ids), self.length + 1
-        self.mask[:, self.length] = True
-        unseen = ~self.mask[:, None, None, :S] if self.padded else None  # (B, 1, 1, S)
-        turns = model.turns[self.mask.sum(1) - 1][:, None, None]  # (B, 1, 1, D/2, 2)
-        x = model.embedding.weight[ids[:, 0]]  # (B, C)
+        B, new, S = len(ids), self.length, self.length + 1
+        self.mask[:, new] = True
+        turns = self.model.turns[self.positions][:, None, None]  # (B, 1, 1, D/2, 2)
+        self.positions += 1
+        x = self.model.embedding.weight[ids[:, 0]]  # (B, C)
         for (qkv, out, gate_up, down), (keys, values) in zip(self.layers, self.memory, strict=True):
             three = (self.normed(x) @ qkv).view(B, 3, self.heads, -1)
-            q, keys[:, :, S - 1] = rotate(three[:, :2], turns).unbind(1)
-            values[:, :, S - 1] = three[:, 2]
+            q, keys[:, :, new] = rotate(three[:, :2], turns).unbind(1)
+            values[:, :, new] = three[:, 2]
             scores = q[:, :, None] @ keys[:, :, :S].mT  # (B, H, 1, S)
-            if unseen is not None:
-                scores = scores.masked_fill_(unseen, -torch.inf)
+            if self.padded:
+                scores = scores.masked_fill_(self.unseen[..., :S], -torch.inf)
             y = scores.softmax(-1) @ values[:, :, :S]  # (B, H, 1, D)
             x = torch.addmm(x, y.view(B, -1), out)
             gate, up = (self.normed(x) @ gate_up).chunk(2, -1)
             x = torch.addmm(x, F.silu(gate).mul_(up), down)
         self.length = S
-        return model.norm(x)[:, None]
+        return (self.normed(x) * self.last_norm)[:, None]
 
     def normed(self, x: Tensor) -> Tensor:
-        """x by its root mean square: RMSNorm without its weight."""
-        square = torch.linalg.vecdot(x, x)[:, None]
-        return x * (square / x.shape[1] + self.epsilon).rsqrt_()
+        """RMSNorm without its weight and without sqrt(C): x / sqrt(x.x + C epsilon)."""
+        square = torch.linalg.vecdot(x, x).add_(x.shape[1] * self.epsilon)
+        return x * square.rsqrt_()[:, None]

@@ -10,10 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..data.work import count
 from .policy import Policy
 
 EOS = 3
-RETIRE = 0.2  # share of finished rows at which it pays to copy the cache without them
+RETIRE = 0.5  # share of finished rows at which it pays to copy the cache without them
 
 
 @torch.inference_mode()
@@ -52,13 +53,15 @@ def generate(
     responses = torch.full((rows, max_new_tokens), -1)
     cache = policy.new_cache(rows, length + max_new_tokens - 1)  # the last one is not read
     alive, done = torch.arange(rows), torch.zeros(rows, dtype=torch.bool)  # rows in the batch
-    logits = policy.unembed(policy.hidden(ids, mask, cache)[:, -1])  # (rows, vocabulary)
+    last = torch.zeros(ids.shape, dtype=torch.bool)
+    last[:, -1] = True
+    logits = policy.unembed(policy.hidden(ids, mask, cache, keep=last))  # (rows, vocabulary)
     for step in range(max_new_tokens):
         if temperature == 0:
             tokens = logits.argmax(-1)
         else:
             probabilities = distribution(logits, temperature, top_k, top_p)
-            tokens = draw(probabilities, uniforms[alive, step])
+            tokens = draw(probabilities, uniforms[:, step])
         responses[alive, step] = tokens.masked_fill(done, -1)
         done |= tokens == eos
         finished = int(done.sum())
@@ -67,7 +70,7 @@ def generate(
         if finished > RETIRE * len(done):
             going = (~done).nonzero()[:, 0]
             alive, done, tokens = alive[going], done[going], tokens[going]
-            ids, mask = ids[going], mask[going]
+            ids, mask, uniforms = ids[going], mask[going], uniforms[going]
             if cache is not None:
                 cache.select(going)
         if cache is not None:
@@ -77,6 +80,7 @@ def generate(
             mask = torch.nn.functional.pad(mask, (0, 1), value=True)
             hidden = policy.hidden(ids, mask)
         logits = policy.unembed(hidden[:, -1])
+    count(sampled=int((responses >= 0).sum()))
     return [[token for token in row if token >= 0] for row in responses.tolist()]
 
 

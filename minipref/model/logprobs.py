@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.rows import Rows
+from ..data.work import count
 from .policy import Policy
 
 
@@ -68,4 +69,7 @@ def completion_logits(policy: Policy, rows: Rows) -> tuple[Tensor, Tensor]:
     mask = rows.completion_mask.clone()
     mask[:, 0] = False  # nothing predicts the first token
     hidden = policy.hidden(rows.ids[:, :-1], rows.attention_mask[:, :-1], keep=mask[:, 1:])
-    return policy.unembed(hidden).float(), mask
+    logits = policy.unembed(hidden).float()
+    if logits.requires_grad:
+        count(trained=int(rows.attention_mask.sum()))
+    return logits, mask

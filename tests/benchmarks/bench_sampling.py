@@ -1,7 +1,7 @@
 """Sampled tokens a second, ours against `transformers.generate`: same sizes, prompts and lengths.
 
     pip install transformers
-    python tests/benchmarks/bench_sampling.py [--threads 2] [--repeats 5] [--rows 64]
+    python tests/benchmarks/bench_sampling.py [--threads 2] [--repeats 5]
 
 Each line is the ratio of their time a useful token to ours, medians of interleaved repeats in one
 process. The last one samples answers of `chat-small`, which end when they end: useful tokens are
@@ -117,19 +117,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--rows", type=int, default=64)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     warnings.filterwarnings("ignore")
     logging.set_verbosity_error()
     rng = dice(0, "bench_sampling")
-    words = [[rng.randrange(4, 256) for _ in range(12)] for _ in range(options.rows)]
-    asked = [CHAT.encode_prompt(prompt) for prompt in CHAT.prompts(options.rows, rng)]
+    words = [[rng.randrange(4, 256) for _ in range(12)] for _ in range(32)]
+    asked = [CHAT.encode_prompt(prompt) for prompt in CHAT.prompts(256, rng)]
     sized = [Config(256, width, layers, 4) for layers, width in ((4, 128), (2, 64))]
     for name, policy, prompts, eos in (
-        ("4 layers x 128, all 32 tokens", Transformer(sized[0]), words, NEVER),
-        ("2 layers x 64, all 32 tokens", Transformer(sized[1]), words, NEVER),
-        ("chat-small, until <eos>", load_base("chat-small"), asked, EOS),
+        ("4 layers x 128, 32 x 32 tokens", Transformer(sized[0]), words, NEVER),
+        ("2 layers x 64, 32 x 32 tokens", Transformer(sized[1]), words, NEVER),
+        ("chat-small, 256 until <eos>", load_base("chat-small"), asked, EOS),
     ):
         peers = [ours(policy, prompts, eos), theirs(policy, prompts, eos)]
         for peer in peers:

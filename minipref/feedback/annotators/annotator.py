@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from ...data.batch import Batch
+from ...data.work import count
 
 Outcomes = tuple[float, float, float]  # P(a preferred), P(tie), P(b preferred)
 
@@ -94,6 +95,7 @@ class Annotator:
         shown = neighbours(batch)
         preference = torch.full((len(batch),), torch.nan)
         tied = torch.zeros(len(batch), dtype=torch.bool)
+        count(labels=len(shown))
         draws = torch.rand(len(shown), generator=rng, dtype=torch.float64).tolist()
         pairs = []
         for (first, second), draw in zip(shown, draws, strict=True):

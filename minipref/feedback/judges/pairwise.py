@@ -16,6 +16,7 @@ from ...data.batch import Batch
 from ...data.corpora import CHAT, judge_text
 from ...data.rows import Rows
 from ...data.vocabulary import prompt_ids
+from ...data.work import count
 from ...model.logprobs import completion_logits
 from ...model.policy import Policy
 from ..annotators.annotator import Annotator, neighbours
@@ -57,6 +58,7 @@ class Judge:
 
     @torch.no_grad()
     def _one(self, prompts: list[Any], first: list[str], second: list[str]) -> Tensor:
+        count(queries=len(prompts))
         texts = [judge_text(*case) for case in zip(prompts, first, second, strict=True)]
         ids = [prompt_ids(CHAT.vocabulary, text) for text in texts]
         shares = []

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ...data.batch import Batch
 from ...data.streams import stream
+from ...data.work import count
 from ...losses import bradley_terry
 from ...model.fit import Metrics, Probe, State, fit
 from ...model.heads import RewardModel
@@ -81,6 +82,7 @@ def train(
 @torch.no_grad()
 def scores(model: RewardModel, batch: Batch) -> Tensor:
     """The model's score of every row: (rows,)."""
+    count(queries=len(batch))
     return torch.cat([model(batch.rows[part]) for part in torch.arange(len(batch)).split(ROWS)])
 
 
