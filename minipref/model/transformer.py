@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attention import attend
 from .decode import Cache, rotate
 from .policy import Policy
 
@@ -74,9 +75,7 @@ class Attention(nn.Module):
         if memory is not None:
             memory[0, :, :, start : start + T], memory[1, :, :, start : start + T] = k, v
             k, v = memory[0, :, :, : start + T], memory[1, :, :, : start + T]
-        y = F.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=mask is None and T > 1
-        )
+        y = attend(q, k, v, mask)  # (B, H, T, D)
         return self.out(y.transpose(1, 2).reshape(B, T, C))
 
 
@@ -178,8 +177,6 @@ class Transformer(Policy):
         else:
             positions = torch.arange(start, start + T)[None]
             mask = None
-            if start and T > 1:
-                mask = torch.ones(T, start + T, dtype=torch.bool).tril(start)
         turns = self.turns[positions][:, :, None, None]  # (B or 1, T, 1, 1, D/2, 2)
         x = self.embedding(ids)
         last = len(self.blocks) - 1

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import pad
 
 from minipref.data.rows import Rows
+from minipref.data.streams import dice
 from minipref.model.logprobs import (
     logps_from_logits,
     sequence_logps,
@@ -198,3 +199,30 @@ IDS, MASK, LOGITS = torch.zeros(2, 3, dtype=torch.int64), torch.ones(2, 3).bool(
 def test_bad_input(logits, ids, mask, message):
     with pytest.raises(ValueError, match=message):
         logps_from_logits(torch.zeros(logits), ids, mask)
+
+
+@given(
+    lengths=st.lists(st.tuples(st.integers(1, 9), st.integers(1, 40)), min_size=2, max_size=12),
+    seed=st.integers(0, 99),
+)
+def test_rows_read_in_parts_are_the_rows_read_one_by_one(lengths, seed):
+    rng = dice(seed, "ragged")
+    prompts, responses = (
+        [[rng.randrange(4, 11) for _ in range(pair[side])] for pair in lengths] for side in (0, 1)
+    )
+    model = Transformer(Config(11, 16, 2, 2), torch.Generator().manual_seed(seed)).double()
+    together = sequence_logps(model, Rows.of(prompts, responses))
+    alone = torch.cat(
+        [
+            sequence_logps(model, Rows.of([prompt], [response]))
+            for prompt, response in zip(prompts, responses, strict=True)
+        ]
+    )
+    assert torch.allclose(together, alone, atol=1e-4)
+    weights = torch.arange(1.0, len(lengths) + 1)
+    gradients = [
+        torch.autograd.grad((weights * logps).sum(), list(model.parameters()))
+        for logps in (together, alone)
+    ]
+    for ours, theirs in zip(*gradients, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-3)
