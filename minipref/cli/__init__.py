@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import minipref
-from minipref.cli import bench, catalogue, lessons, tour, worlds
+from minipref.cli import bench, catalogue, lessons, papers, tour, worlds
 
 app = typer.Typer(
     name="minipref",
@@ -27,6 +27,9 @@ app = typer.Typer(
 app.command()(tour.tour)
 app.command()(catalogue.losses)
 app.command()(catalogue.show)
+app.command()(papers.papers)
+app.command()(papers.run)
+app.command()(papers.reproduce)
 app.add_typer(worlds.app)
 app.add_typer(lessons.app)
 app.command()(bench.bench)

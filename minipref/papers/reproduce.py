@@ -1,0 +1,82 @@
+"""Run rows at several seeds, side by side; a killed run goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import fields
+from pathlib import Path
+
+from ..resources import cache_dir
+from . import results
+from .catalogue import Entry
+from .runner import Result, run
+
+Job = tuple[str, int, bool, float]  # key, seed, control, scale
+
+
+def reproduce(
+    entries: list[Entry], seeds: list[int], *, jobs: int = 2, scale: float = 1.0
+) -> Iterator[tuple[int, int, Result]]:
+    """Run every row and its control at every seed, and store each row that is complete.
+
+    Yields: (done, of how many, what was just found), as results come in.
+    Runs that were finished before, by the same source, are read back and not run again.
+    """
+    wanted = [
+        (entry, (entry.paper.key, seed, control, scale))
+        for entry in entries
+        for seed in seeds
+        for control in (False, True)
+    ]
+    found: dict[str, list[Result]] = {entry.paper.key: [] for entry in entries}
+    by_key = {entry.paper.key: entry for entry in entries}
+    done = 0
+
+    def finished(result: Result) -> tuple[int, int, Result]:
+        nonlocal done
+        done += 1
+        found[result.key].append(result)
+        if len(found[result.key]) == 2 * len(seeds):
+            results.store(by_key[result.key], found[result.key])
+        return done, len(wanted), result
+
+    due = []
+    for entry, job in wanted:
+        if (path := kept(entry, job)).exists():
+            yield finished(read(path))
+        else:
+            due.append((entry, job))
+    fresh = multiprocessing.get_context("spawn")  # a row must not see what another left behind
+    with ProcessPoolExecutor(jobs, mp_context=fresh) as pool:
+        futures = {pool.submit(work, job): (entry, job) for entry, job in due}
+        for future in as_completed(futures):
+            result = future.result()
+            write(kept(*futures[future]), result)
+            yield finished(result)
+
+
+def work(job: Job) -> Result:
+    key, seed, control, scale = job
+    return run(key, seed, control=control, scale=scale)
+
+
+def kept(entry: Entry, job: Job) -> Path:
+    """Where a finished run waits until its row is complete."""
+    key, seed, control, scale = job
+    name = f"{key}-{seed}-{'control' if control else 'row'}-{scale}-{results.fingerprint(entry)}"
+    return cache_dir() / "runs" / f"{name}.json"
+
+
+def write(path: Path, result: Result) -> None:
+    from ..model.checkpoint import write_atomically
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(result.to_json()).encode())
+
+
+def read(path: Path) -> Result:
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    return Result(**{field.name: saved[field.name] for field in fields(Result)})
