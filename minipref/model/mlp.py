@@ -7,10 +7,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from .policy import Policy
+from .tabular import BanditPolicy
 
 
-class MLPPolicy(Policy):
+class MLPPolicy(BanditPolicy):
     """pi(response | prompt) = softmax(MLP(one-hot prompt)); ids are [prompt, response].
 
     Unlike a table, it shares its weights among prompts: what one pair teaches moves them all.
@@ -50,21 +50,3 @@ class MLPPolicy(Policy):
         for layer in self.layers[:-1]:
             x = layer(x).relu()
         return self.layers[-1](x)
-
-    def probabilities(self) -> Tensor:
-        """(prompts, responses), rows sum to 1."""
-        return self.logits().softmax(-1)
-
-    def hidden(
-        self,
-        ids: Tensor,
-        attention_mask: Tensor | None = None,
-        cache: None = None,
-        keep: Tensor | None = None,
-    ) -> Tensor:
-        """The prompt's logits at every position: (batch, length, responses)."""
-        logits = self.logits()[ids[:, :1]].expand(-1, ids.shape[1], -1)
-        return logits if keep is None else logits[keep]
-
-    def unembed(self, hidden: Tensor) -> Tensor:
-        return hidden
