@@ -80,7 +80,7 @@ BASES: dict[str, Base] = {
     ),
     "reader": Base("reads notes", corpora.reader, ONE, 64, 4, 4, 3000, 3e-3),
     "reason": Base("sums in steps", corpora.reason, STEPS, 64, 2, 4, 2000, 5e-3),
-    "judge": Base("compares two answers", corpora.judge, ONE, 64, 2, 4, 3000, 3e-3),
+    "judge": Base("compares two answers", corpora.judge, ONE, 64, 2, 4, 5000, 3e-3),
     "chat-large": Base(
         "chat, for scaling rows", corpora.chat, ONE, 96, 4, 6, 3000, 3e-3, shipped=False
     ),

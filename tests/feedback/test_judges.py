@@ -43,7 +43,7 @@ def test_both_orders_make_it_fair(judge, responses):
 
 
 def test_it_is_right_more_often_than_not_and_errs(judge, responses):
-    """74 % at temperature 1/2 (datasets/bases/README.md); 300 pairs have an error of 2.6 %."""
+    """75 % (datasets/bases/README.md); 300 pairs have an error of 2.6 %."""
     gap = gaps(responses)
     clear = gap.abs() > 0.25
     right = (judge.probabilities(*columns(responses)) > 0.5) == (gap > 0)
