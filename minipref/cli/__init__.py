@@ -27,7 +27,7 @@ app = typer.Typer(
 app.command()(tour.tour)
 app.command()(catalogue.losses)
 app.command()(catalogue.show)
-app.command()(papers.papers)
+app.add_typer(papers.app)
 app.command()(papers.run)
 app.command()(papers.reproduce)
 app.add_typer(worlds.app)

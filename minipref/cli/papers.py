@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from minipref.papers.reproduce import Failure
+    from minipref.papers.runner import Result
 
+STATUS = {"reproduced": "green", "partly": "yellow", "not reproduced": "red", "not run": "dim"}
+WORK = {"trained": "tokens trained", "sampled": "tokens sampled", "labels": "labels"}
+WORK |= {"queries": "queries of a judge"}
+app = typer.Typer(name="papers", invoke_without_command=True)
+
+
+@app.callback()
 def papers(
+    context: typer.Context,
     chapter: Annotated[str | None, typer.Option(help="Only this chapter.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A list for other programs.")] = False,
 ) -> None:
     """List the worked examples: one paper's claim each, in miniature."""
+    if context.invoked_subcommand is not None:
+        return
     from minipref.cli.names import check_name
-    from minipref.papers.catalogue import catalogue
+    from minipref.papers.catalogue import catalogue, notebooks
+    from minipref.papers.results import load, status
 
     entries = list(catalogue().values())
     if chapter is not None:
@@ -27,8 +42,8 @@ def papers(
             "key": entry.paper.key,
             "chapter": entry.chapter,
             "kind": entry.paper.kind,
-            "status": known_status(entry.paper.key),
-            "notebook": None,
+            "status": status(load(entry), entry.paper.limit),
+            "notebook": notebooks().get(entry.paper.number),
         }
         for entry in entries
     ]
@@ -39,24 +54,41 @@ def papers(
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("", "key", "chapter", "kind", "status"):
+    for title in ("", "key", "chapter", "kind", "world", "status", "notebook"):
         table.add_column(title, no_wrap=True)
-    for row in rows:
+    for row, entry in zip(rows, entries, strict=True):
+        how = str(row["status"])
         table.add_row(
-            f"{row['number']:03d}", *(str(row[n]) for n in ("key", "chapter", "kind", "status"))
+            f"{row['number']:03d}",
+            *(str(row[name]) for name in ("key", "chapter", "kind")),
+            entry.paper.world,
+            f"[{STATUS[how]}]{how}[/]",
+            str(row["notebook"] or ""),
         )
     Console().print(table)
-    print("\nminipref run KEY runs one of them; --control takes the idea out.")
+    counts = Counter(str(row["status"]) for row in rows)
+    print("\n" + ", ".join(f"{n} {how}" for how, n in counts.items()))
+    print("minipref run KEY runs one of them; --control takes the idea out.")
 
 
-def known_status(key: str) -> str:
-    """The stored status, whether or not it is older than the code."""
-    from minipref.resources import ROOT
+@app.command()
+def new(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Of the new row: my-paper.")],
+    number: Annotated[int, typer.Option(help="The paper's number.", min=0)] = 0,
+) -> None:
+    """Print a complete small row to start from: papers new my-paper > .../my_paper.py"""
+    import re
 
-    path = ROOT / "results" / f"{key}.json"
-    if not path.exists():
-        return "not run"
-    return str(json.loads(path.read_text(encoding="utf-8"))["status"])
+    from minipref.papers.catalogue import HERE, catalogue
+
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", key):
+        raise ValueError(f"KEY: expected small letters, digits and dashes, got {key!r}")
+    if key in catalogue():
+        raise ValueError(f"there is a worked example called {key!r} already")
+    text = (HERE / "template" / "my_paper.py").read_text(encoding="utf-8")
+    text = text.replace("my-paper", key).replace('"000/', f'"{number:03d}/')
+    text = text.replace("number=0", f"number={number}").replace('"""000 ', f'"""{number:03d} ')
+    print(text, end="")
 
 
 def run(
@@ -65,29 +97,56 @@ def run(
     control: Annotated[bool, typer.Option(help="Take the idea out.")] = False,
     scale: Annotated[float, typer.Option(help="Of the budget; 0.1 is a try.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line, last.")] = False,
-    save: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the figures.")] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Keep the figures there, and a picture.")
+    ] = None,
 ) -> None:
     """Run one worked example at one seed, and say which of its claims held."""
-    from minipref.papers.runner import run as run_row
+    from rich.console import Console
 
-    result = run_row(key, seed, control=control, scale=scale)
-    line = json.dumps(result.to_json())
+    from minipref.papers.catalogue import find
+
+    find(key)  # a wrong name is said before torch is loaded
+    console = Console(stderr=True)
+    with console.status(f"{key}: loading") as status:
+        from minipref.papers.runner import run as run_row
+
+        def tell(part: str) -> None:
+            status.update(f"{key}: {part}")
+
+        result = run_row(key, seed, control=control, scale=scale, tell=tell)
     if save is not None:
-        save.mkdir(parents=True, exist_ok=True)
-        name = f"{result.key}-{seed}{'-control' if control else ''}.json"
-        (save / name).write_text(line + "\n", encoding="utf-8")
-    if not as_json:
-        show(result)
+        keep(result, save)
+    if as_json:
+        print(json.dumps(result.to_json()))
     else:
-        print(line)
+        show(result)
 
 
-def show(result: Any) -> None:
+def keep(result: Result, folder: Path) -> None:
+    """Write a run's JSON and its picture."""
+    import importlib
+
+    from minipref.model.checkpoint import write_atomically
+    from minipref.papers.catalogue import find
+    from minipref.papers.pictures import png
+
+    name = f"{result.key}-{result.seed}{'-control' if result.control else ''}"
+    found = result.to_json()
+    write_atomically(folder / f"{name}.json", (json.dumps(found) + "\n").encode())
+    figure = importlib.import_module(find(result.key).module).FIGURE
+    write_atomically(folder / f"{name}.png", png(figure, [found]))
+
+
+def show(result: Result) -> None:
     """What was measured, and which claims held."""
     from rich.console import Console
     from rich.table import Table
 
+    from minipref.papers.catalogue import find
+
     console = Console(highlight=False)
+    console.print(f"[bold]{find(result.key).paper.title}[/bold]\n")
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("measured", "value", "standard error", "unit"):
         table.add_column(title)
@@ -98,8 +157,9 @@ def show(result: Any) -> None:
     console.print()
     for claim, holds in result.verdicts.items():
         console.print("[green]holds[/green]" if holds else "[red]fails[/red]", claim)
-    tokens = sum(part["trained"] for part in result.work.values())
-    console.print(f"\n{tokens:,} tokens trained, {result.seconds:.0f} s")
+    work = {what: sum(part[what] for part in result.work.values()) for what in WORK}
+    done = ", ".join(f"{n:,} {WORK[what]}" for what, n in work.items() if n)
+    console.print(f"\n{done}{', ' if done else ''}{result.seconds:.0f} s")
     if result.control:
         console.print("This is the control: the headline has to fail here.")
 
@@ -108,24 +168,68 @@ def reproduce(
     only: Annotated[list[str] | None, typer.Option(metavar="KEY", help="Only these.")] = None,
     seeds: Annotated[int, typer.Option(help="How many: 0, 1, ...", min=1)] = 5,
     jobs: Annotated[int, typer.Option(help="Runs side by side.", min=1)] = 2,
+    full: Annotated[
+        bool, typer.Option("--full", help="Ten seeds at four times the scale, into results/full.")
+    ] = False,
 ) -> None:
-    """Run all worked examples with their controls and write results/ and RESULTS.md.
+    """Run all worked examples with their controls; write results/, RESULTS.md and the README's map.
 
     A run that was interrupted goes on where it was.
     """
-    from rich.progress import track
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    from minipref.papers import results
+    from minipref.papers import pages, results
     from minipref.papers.catalogue import catalogue, find
+    from minipref.papers.reproduce import Failure
     from minipref.papers.reproduce import reproduce as run_all
     from minipref.resources import ROOT
 
     entries = [find(key) for key in only] if only else list(catalogue().values())
-    total = 2 * seeds * len(entries)
-    for _, _, result in track(
-        run_all(entries, list(range(seeds)), jobs=jobs), "reproducing", total=total
-    ):
-        verdict = "held" if result.passed else "failed"
-        kind = "control" if result.control else "headline"
-        print(f"{result.key} {result.seed}: {kind} {verdict}, {result.seconds:.0f} s")
-    (ROOT / "RESULTS.md").write_text(results.table(), encoding="utf-8")
+    count, scale = (10, 4.0) if full else (seeds, 1.0)
+    folder = results.FOLDER / "full" if full else results.FOLDER
+    failures: list[Failure] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task("reproducing", total=2 * count * len(entries))
+        for found in run_all(entries, list(range(count)), jobs=jobs, scale=scale, folder=folder):
+            bar.advance(task)
+            bar.print(news(found))
+            if isinstance(found, Failure):
+                failures.append(found)
+    for entry in entries:
+        draw(entry.paper.key, folder)
+    if not full:
+        pages.write(ROOT)
+    if failures:
+        raise ValueError(f"{len(failures)} runs did not finish; their rows keep what was stored")
+
+
+def news(found: Result | Failure) -> str:
+    """A line about a run that has ended."""
+    from minipref.papers.runner import Result
+
+    what = f"{found.key} {found.seed} {'control' if found.control else 'row'}"
+    if not isinstance(found, Result):
+        return f"{what}: did not finish. {found.why}"
+    return f"{what}: headline {'held' if found.passed else 'failed'}, {found.seconds:.0f} s"
+
+
+def draw(key: str, folder: Path) -> None:
+    """The row's figure, from what is stored."""
+    import importlib
+
+    from minipref.model.checkpoint import write_atomically
+    from minipref.papers.catalogue import find
+    from minipref.papers.pictures import png
+    from minipref.papers.results import load
+
+    if (stored := load(find(key), folder)) is not None:
+        figure = importlib.import_module(find(key).module).FIGURE
+        write_atomically(folder / f"{key}.png", png(figure, stored["runs"]))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import difflib
 import functools
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ..resources import resource
 from .paper import Paper
 
 HERE = Path(__file__).parent
@@ -30,21 +31,33 @@ def catalogue() -> dict[str, Entry]:
     found = [
         Entry(paper, path.parent.name, f"minipref.papers.{path.parent.name}.{path.stem}", path)
         for path in sorted(HERE.glob("*/*.py"))
-        if (paper := declared(path.read_text(encoding="utf-8"))) is not None
+        if path.parent.name != "template"
+        and (paper := declared(path.read_text(encoding="utf-8"))) is not None
     ]
     return {entry.paper.key: entry for entry in sorted(found, key=lambda e: e.paper.number)}
 
 
 def declared(source: str) -> Paper | None:
-    """The PAPER of a module's source; None where it declares none."""
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PAPER":
-            assert isinstance(node.value, ast.Call)
-            values: dict[str, Any] = {
-                str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.value.keywords
-            }
-            return Paper(**values)
-    return None
+    """The PAPER of a module's source; None where it declares none.
+
+    Only that statement is parsed: the list of all rows has to come at once.
+    """
+    found = re.search(r"^PAPER = Paper\(.*?^\)$", source, flags=re.DOTALL | re.MULTILINE)
+    if found is None:
+        return None
+    call = ast.parse(found[0].removeprefix("PAPER = "), mode="eval").body
+    assert isinstance(call, ast.Call)
+    return Paper(**{str(k.arg): ast.literal_eval(k.value) for k in call.keywords})
+
+
+@functools.cache
+def notebooks() -> dict[int, str]:
+    """Which notebook shows a row: its number -> "05". A notebook says so: *Rows: 106, 004.*"""
+    found: dict[int, str] = {}
+    for path in sorted(resource("notebooks/src").glob("[0-9][0-9]_*.py")):
+        for line in re.findall(r"\*Rows?: ([\d, ]+)\.?\*", path.read_text(encoding="utf-8")):
+            found |= dict.fromkeys(map(int, line.split(",")), path.name[:2])
+    return found
 
 
 def find(key: str) -> Entry:

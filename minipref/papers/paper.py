@@ -1,6 +1,7 @@
 """What a worked example declares: the paper, its claims, and the control in which they must fail.
 
-A row is a module with PAPER, `setup`, ARMS, `measure`, CLAIMS and CONTROL; `runner.py` runs it.
+A row is a module with PAPER, `setup`, ARMS, `measure`, CLAIMS, CONTROL and FIGURE (`figure.py`);
+`runner.py` runs it, `minipref papers new KEY` prints one to start from.
 """
 
 from __future__ import annotations

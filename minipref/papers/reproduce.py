@@ -6,56 +6,74 @@ import json
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ..resources import cache_dir
 from . import results
 from .catalogue import Entry
+from .fingerprint import fingerprint
 from .runner import Result, run
 
 Job = tuple[str, int, bool, float]  # key, seed, control, scale
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A run that did not finish, and why."""
+
+    key: str
+    seed: int
+    control: bool
+    why: str
+
+
 def reproduce(
-    entries: list[Entry], seeds: list[int], *, jobs: int = 2, scale: float = 1.0
-) -> Iterator[tuple[int, int, Result]]:
+    entries: list[Entry],
+    seeds: list[int],
+    *,
+    jobs: int = 2,
+    scale: float = 1.0,
+    folder: Path = results.FOLDER,
+) -> Iterator[Result | Failure]:
     """Run every row and its control at every seed, and store each row that is complete.
 
-    Yields: (done, of how many, what was just found), as results come in.
-    Runs that were finished before, by the same source, are read back and not run again.
+    Runs that were finished before, by the same source, are read back and not run again. A run
+    that fails keeps its row from being stored, and no other.
+
+    Yields: what was just found, as it comes in.
     """
-    wanted = [
-        (entry, (entry.paper.key, seed, control, scale))
-        for entry in entries
-        for seed in seeds
-        for control in (False, True)
-    ]
     found: dict[str, list[Result]] = {entry.paper.key: [] for entry in entries}
     by_key = {entry.paper.key: entry for entry in entries}
-    done = 0
 
-    def finished(result: Result) -> tuple[int, int, Result]:
-        nonlocal done
-        done += 1
+    def finished(result: Result) -> Result:
         found[result.key].append(result)
         if len(found[result.key]) == 2 * len(seeds):
-            results.store(by_key[result.key], found[result.key])
-        return done, len(wanted), result
+            results.store(by_key[result.key], found[result.key], folder)
+        return result
 
-    due = []
-    for entry, job in wanted:
-        if (path := kept(entry, job)).exists():
-            yield finished(read(path))
-        else:
-            due.append((entry, job))
+    due: list[tuple[Entry, Job]] = []
+    for entry in entries:
+        for seed in seeds:
+            for control in (False, True):
+                job = (entry.paper.key, seed, control, scale)
+                if (path := kept(entry, job)).exists():
+                    yield finished(read(path))
+                else:
+                    due.append((entry, job))
     fresh = multiprocessing.get_context("spawn")  # a row must not see what another left behind
     with ProcessPoolExecutor(jobs, mp_context=fresh) as pool:
         futures = {pool.submit(work, job): (entry, job) for entry, job in due}
-        for future in as_completed(futures):
-            result = future.result()
-            write(kept(*futures[future]), result)
-            yield finished(result)
+        try:
+            for future in as_completed(futures):
+                entry, job = futures[future]
+                if (error := future.exception()) is not None:
+                    yield Failure(*job[:3], f"{type(error).__name__}: {error}")
+                    continue
+                write(kept(entry, job), future.result())
+                yield finished(future.result())
+        finally:
+            pool.shutdown(cancel_futures=True)  # where nobody waits for the rest any more
 
 
 def work(job: Job) -> Result:
@@ -66,7 +84,8 @@ def work(job: Job) -> Result:
 def kept(entry: Entry, job: Job) -> Path:
     """Where a finished run waits until its row is complete."""
     key, seed, control, scale = job
-    name = f"{key}-{seed}-{'control' if control else 'row'}-{scale}-{results.fingerprint(entry)}"
+    kind = "control" if control else "row"
+    name = f"{key}-{seed}-{kind}-{scale}-{fingerprint(entry.path)}"
     return cache_dir() / "runs" / f"{name}.json"
 
 

@@ -1,129 +1,115 @@
-"""What the rows have shown: results/KEY.json a row, and RESULTS.md for people."""
+"""What the rows have shown: results/KEY.json a row, with every run and the verdict across seeds."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import importlib
 import json
-import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..resources import ROOT
-from .catalogue import HERE, Entry, catalogue
-from .paper import Claim
-from .runner import Result
+from .catalogue import Entry
+from .fingerprint import fingerprint
+
+if TYPE_CHECKING:  # torch is not needed to read what is stored
+    from .paper import Claim
+    from .runner import Result
 
 FOLDER = ROOT / "results"
 Stored = dict[str, Any]
-
-
-@functools.cache
-def fingerprint(entry: Entry) -> str:
-    """Changes with the row's own source and with the runner's."""
-    files = [entry.path, HERE / "runner.py", HERE / "paper.py"]
-    texts = [path.read_text(encoding="utf-8") for path in files]
-    return hashlib.sha256("".join(texts).encode()).hexdigest()[:12]
+NOT_RUN = "not run"
 
 
 def load(entry: Entry, folder: Path = FOLDER) -> Stored | None:
-    """What is stored about a row; None where there is nothing, or it is about older source."""
+    """What is stored about a row; None where there is nothing."""
     path = folder / f"{entry.paper.key}.json"
     if not path.exists():
         return None
     stored: Stored = json.loads(path.read_text(encoding="utf-8"))
-    return stored if stored["source"] == fingerprint(entry) else None
+    return stored
+
+
+def is_old(entry: Entry, stored: Stored) -> bool:
+    """Was it measured by other code than today's?"""
+    return bool(stored["source"] != fingerprint(entry.path))
 
 
 def store(entry: Entry, runs: Iterable[Result], folder: Path = FOLDER) -> Path:
-    """Write a row's runs, its controls among them, and the verdict across seeds."""
+    """Write a row's runs, its controls among them, and the verdicts across seeds."""
     from ..model.checkpoint import write_atomically
 
-    ordered = sorted(runs, key=lambda run: (run.control, run.seed))
     row = importlib.import_module(entry.module)
+    found = [run.to_json() for run in sorted(runs, key=lambda run: (run.control, run.seed))]
+    ours = {run["seed"]: run for run in found if not run["control"]}
+    theirs = {run["seed"]: run for run in found if run["control"]}
     summary: Stored = {
         "key": entry.paper.key,
         "number": entry.paper.number,
-        "source": fingerprint(entry),
-        "status": status(row.CLAIMS, ordered, entry.paper.limit),
-        "control": row.CONTROL.says,
-        "control_fails": [not run.passed for run in ordered if run.control],
-        "claims": [
-            {
-                "says": claim.says,
-                "headline": claim.headline,
-                "verdicts": verdicts(claim, ordered),
-                "holds": claim.across(verdicts(claim, ordered)),
-            }
-            for claim in row.CLAIMS
-        ],
-        "runs": [run.to_json() for run in ordered],
+        "source": fingerprint(entry.path),
+        "claims": [verdicts(claim, found) for claim in row.CLAIMS],
+        "control": {
+            "kind": row.CONTROL.kind,
+            "says": row.CONTROL.says,
+            "faults": {
+                str(seed): faults(ours[seed], theirs[seed], set(row.CONTROL.arms))
+                for seed in sorted(ours.keys() & theirs.keys())
+            },
+        },
+        "runs": found,
     }
     path = folder / f"{entry.paper.key}.json"
     write_atomically(path, (json.dumps(summary, indent=1) + "\n").encode())
     return path
 
 
-def verdicts(claim: Claim, runs: Iterable[Result]) -> list[bool]:
-    """Whether the claim held, seed by seed."""
-    return [run.verdicts[claim.says] for run in runs if not run.control]
+def verdicts(claim: Claim, runs: Iterable[Stored]) -> Stored:
+    """A claim, whether it held at each seed, and whether it holds across them."""
+    held = [run["verdicts"][claim.says] for run in runs if not run["control"]]
+    return {
+        "says": claim.says,
+        "paper": claim.paper,
+        "headline": claim.headline,
+        "needs": [claim.across.least, claim.across.of],
+        "verdicts": held,
+        "holds": claim.across(held),
+    }
 
 
-def status(claims: list[Claim], runs: list[Result], limit: str) -> str:
-    """reproduced, partly or not reproduced: by the headline, the other claims, and the control."""
-    (headline,) = [claim for claim in claims if claim.headline]
-    controls = [run.passed for run in runs if run.control]
-    idle = 10 * sum(controls) > len(controls)  # the control may pass in one run of ten
-    if not headline.across(verdicts(headline, runs)) or idle:
+def faults(run: Mapping[str, Any], control: Mapping[str, Any], replaced: set[str]) -> list[str]:
+    """What is wrong with a control at a seed; nothing, if it behaves.
+
+    The headline has to fail in it, every other arm has to end in the same bits, and what it
+    replaces has to end in others, after training if the arm of that name trains.
+    """
+    found = ["the headline holds in it"] if control["passed"] else []
+    for name, bits in run["arms"].items():
+        same = control["arms"][name] == bits
+        if name not in replaced and not same:
+            found.append(f"{name} ends in other bits")
+        elif name in replaced and same:
+            found.append(f"{name} ends in the same bits")
+        elif run["work"][name]["trained"] and not control["work"][name]["trained"]:
+            found.append(f"{name} was not trained")
+    return found
+
+
+def behaves(stored: Stored) -> bool:
+    """Does the control do its work in nine seeds of ten?"""
+    by_seed = stored["control"]["faults"].values()
+    return 10 * sum(map(bool, by_seed)) <= len(by_seed)
+
+
+def status(stored: Stored | None, limit: str = "") -> str:
+    """reproduced, partly or not reproduced: by the headline, the other claims, and the control.
+
+    Args:
+        limit: what the row says keeps it from saying more than "partly".
+    """
+    if stored is None:
+        return NOT_RUN
+    (headline,) = [claim for claim in stored["claims"] if claim["headline"]]
+    if not headline["holds"] or not behaves(stored):
         return "not reproduced"
-    others = all(claim.across(verdicts(claim, runs)) for claim in claims)
+    others = all(claim["holds"] for claim in stored["claims"])
     return "reproduced" if others and not limit else "partly"
-
-
-def table(folder: Path = FOLDER) -> str:
-    """RESULTS.md: every row with its status, its claims and what its figures were."""
-    lines = [
-        "# Results",
-        "",
-        "Written by `minipref reproduce`; every figure is in `results/`. A claim is asked at each",
-        "seed; the control is the same run with the idea taken out, and there the headline (in",
-        "bold) has to fail. A row that is not reproduced says why on its own page.",
-        "",
-    ]
-    for entry in catalogue().values():
-        stored, paper = load(entry, folder), entry.paper
-        lines += [f"## {paper.number:03d} {paper.key}", "", f"{paper.title} (arXiv {paper.arxiv})"]
-        if stored is None:
-            lines += ["", "Not run yet, or older than its code.", ""]
-            continue
-        lines += ["", f"**{stored['status']}**, {work(stored)}. {paper.limit}".rstrip(), ""]
-        for claim in stored["claims"]:
-            held, asked = sum(claim["verdicts"]), len(claim["verdicts"])
-            says = f"**{claim['says']}**" if claim["headline"] else claim["says"]
-            lines.append(f"- {says}: {held} of {asked} seeds")
-        fails = stored["control_fails"]
-        lines += [f"- control ({stored['control']}): fails in {sum(fails)} of {len(fails)}", ""]
-        lines += [*figures(stored), ""]
-    return "\n".join(lines)
-
-
-def figures(stored: Stored) -> list[str]:
-    """Means over the seeds, and the spread between them."""
-    runs = [run for run in stored["runs"] if not run["control"]]
-    lines = ["| measured | mean | spread over seeds |", "|---|---|---|"]
-    for name, first in runs[0]["measured"].items():
-        values = [run["measured"][name]["value"] for run in runs]
-        spread = statistics.stdev(values) if len(values) > 1 else 0.0
-        unit = f" {first['unit']}" if first["unit"] else ""
-        lines.append(f"| {name} | {statistics.fmean(values):.3g}{unit} | {spread:.2g} |")
-    return lines
-
-
-def work(stored: Stored) -> str:
-    """What a run took on average."""
-    runs = [run for run in stored["runs"] if not run["control"]]
-    parts = [sum(part["trained"] for part in run["work"].values()) for run in runs]
-    seconds = statistics.fmean(run["seconds"] for run in runs)
-    return f"{statistics.fmean(parts) / 1e6:.2f} M trained tokens and {seconds:.0f} s a run"

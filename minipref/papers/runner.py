@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 
 from ..data.work import Work, counting
 from .catalogue import find
+from .digest import digest
 from .paper import Claim
 
 BUDGET = Work(trained=3_000_000, sampled=500_000)  # of a row at scale 1
@@ -26,6 +27,7 @@ class Result:
     verdicts  by claim, does it hold?
     measured  by name: value, standard error, unit
     work      by arm (and "setup", "measure"): tokens, labels, queries, settings
+    arms      by arm, a digest of the bits that it returned
     """
 
     key: str
@@ -37,6 +39,7 @@ class Result:
     verdicts: dict[str, bool]
     measured: dict[str, dict[str, Any]]
     work: dict[str, dict[str, int]]
+    arms: dict[str, str]
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
@@ -45,7 +48,14 @@ class Result:
         return {**asdict(self), "status": status}
 
 
-def run(key: str, seed: int = 0, *, control: bool = False, scale: float = 1.0) -> Result:
+def run(
+    key: str,
+    seed: int = 0,
+    *,
+    control: bool = False,
+    scale: float = 1.0,
+    tell: Callable[[str], None] = lambda part: None,
+) -> Result:
     """Run a row, or its control.
 
     Args:
@@ -53,6 +63,7 @@ def run(key: str, seed: int = 0, *, control: bool = False, scale: float = 1.0) -
         seed: every random draw follows from it; calibration seeds are 100 to 104.
         control: with the idea taken out.
         scale: of the budget; tests run small.
+        tell: is told what is done next: "setup", an arm's name, "measure".
 
     Raises:
         ValueError: there is no such row, or a number out of range.
@@ -66,7 +77,7 @@ def run(key: str, seed: int = 0, *, control: bool = False, scale: float = 1.0) -
     torch.set_num_threads(1)
     start = time.perf_counter()
     try:
-        measured, work = measurements(row, seed, control, scale)
+        measured, work, arms = measurements(row, seed, control, scale, tell)
     finally:
         torch.set_num_threads(threads)
     verdicts = {claim.says: bool(claim.holds(measured)) for claim in row.CLAIMS}
@@ -80,14 +91,19 @@ def run(key: str, seed: int = 0, *, control: bool = False, scale: float = 1.0) -
         verdicts=verdicts,
         measured={name: asdict(estimate) for name, estimate in measured.items()},
         work={name: asdict(done) for name, done in work.items()},
+        arms={name: digest(outcome) for name, outcome in arms.items()},
         seconds=round(time.perf_counter() - start, 1),
     )
 
 
 def measurements(
-    row: ModuleType, seed: int, control: bool, scale: float
-) -> tuple[Mapping[str, Any], dict[str, Work]]:
-    """What a row measures, and the work that each part of it took."""
+    row: ModuleType,
+    seed: int,
+    control: bool,
+    scale: float,
+    tell: Callable[[str], None] = lambda part: None,
+) -> tuple[Mapping[str, Any], dict[str, Work], dict[str, Any]]:
+    """What a row measures, the work that each part of it took, and what its arms returned."""
     arms, measure = dict(row.ARMS), row.measure
     if control:
         unknown = sorted(set(row.CONTROL.arms) - set(arms))
@@ -96,19 +112,22 @@ def measurements(
         arms |= row.CONTROL.arms
         measure = row.CONTROL.measure or measure
     work: dict[str, Work] = {}
+    tell("setup")
     with counting() as work["setup"]:
         made = row.setup(seed, scale)
     results = {}
     for name, arm in arms.items():
+        tell(name)
         with counting() as work[name]:
             results[name] = arm(made)
+    tell("measure")
     with counting() as work["measure"]:
         measured = measure(made, results)
     for name, estimate in measured.items():
         if not math.isfinite(estimate.value) or not math.isfinite(estimate.se):
             raise FloatingPointError(f"{row.PAPER.key}, seed {seed}: {name} is {estimate}")
     check_budget(row.PAPER.key, work, scale)
-    return measured, work
+    return measured, work, results
 
 
 def check_budget(key: str, work: Mapping[str, Work], scale: float) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 import minipref
 from minipref import cli
-from minipref.cli import bench, catalogue, worlds
+from minipref.cli import bench, catalogue, papers, worlds
+from minipref.papers.catalogue import declared
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -106,7 +107,54 @@ def test_data_make_writes_what_is_shipped(run, tmp_path):
     assert len(out.splitlines()) == len(list((tmp_path / "new").iterdir()))
 
 
+def test_papers_for_programs(run):
+    code, out, err = run("papers", "--json")
+    rows = json.loads(out)
+    assert (code, err) == (0, "")
+    assert [row["number"] for row in rows] == sorted(row["number"] for row in rows)
+    names = ["number", "key", "chapter", "kind", "status", "notebook"]
+    assert all(list(row) == names for row in rows)
+    assert {row["status"] for row in rows} <= set(papers.STATUS)
+
+
+def test_papers_of_a_chapter(run):
+    code, out, _ = run("papers", "--chapter", "dynamics")
+    assert code == 0
+    assert re.search(r"^106\s+3d-properties\s+dynamics", out, flags=re.MULTILINE)
+    assert "robust-dpo" not in out
+
+
+def test_papers_new_prints_a_row(run):
+    code, out, err = run("papers", "new", "my-idea", "--number", "120")
+    assert (code, err) == (0, "")
+    assert declared(out).key == "my-idea"
+    assert declared(out).number == 120
+    assert out.startswith('"""120 my-idea: ')
+    compile(out, "my_idea.py", "exec")
+
+
+@pytest.mark.slow
+def test_run_says_what_held_and_keeps_it(run, tmp_path):
+    arguments = ("run", "106", "--seed", "100", "--scale", "0.1", "--save", str(tmp_path))
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert "holds" in out or "fails" in out
+    assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".png"}
+    code, out, _ = run(*arguments, "--json", "--control")
+    found = json.loads(out.splitlines()[-1])
+    assert code == 0
+    for name in ("key", "number", "seed", "control", "passed", "status", "measured", "seconds"):
+        assert name in found
+    assert found["control"]
+    assert len(list(tmp_path.iterdir())) == 4
+
+
 MISTAKES = [
+    (["run", "robust-dop"], "robust-dpo"),
+    (["papers", "--chapter", "dynamic"], "dynamics"),
+    (["papers", "new", "My Paper"], "KEY"),
+    (["papers", "new", "robust-dpo"], "already"),
+    (["reproduce", "--only", "orpoo"], "orpo"),
     (["losess"], "losses"),
     (["show", "dop"], "dpo"),
     (["show"], "LOSS"),

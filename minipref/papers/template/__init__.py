@@ -1,0 +1,1 @@
+"""The row that `minipref papers new KEY` prints: complete, and small enough to read at once."""
