@@ -174,7 +174,8 @@ def reproduce(
 ) -> None:
     """Run all worked examples with their controls; write results/, RESULTS.md and the README's map.
 
-    A run that was interrupted goes on where it was.
+    The seeds of calibration are run beside those reported on. A run that was interrupted goes on
+    where it was.
     """
     from rich.progress import (
         BarColumn,
@@ -187,7 +188,7 @@ def reproduce(
 
     from minipref.papers import pages, results
     from minipref.papers.catalogue import catalogue, find
-    from minipref.papers.reproduce import Failure
+    from minipref.papers.reproduce import Failure, jobs_of
     from minipref.papers.reproduce import reproduce as run_all
     from minipref.resources import ROOT
 
@@ -197,8 +198,10 @@ def reproduce(
     failures: list[Failure] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as bar:
-        task = bar.add_task("reproducing", total=2 * count * len(entries))
-        for found in run_all(entries, list(range(count)), jobs=jobs, scale=scale, folder=folder):
+        seeds_to_run = list(range(count))
+        total = sum(len(jobs_of(entry, seeds_to_run, scale)) for entry in entries)
+        task = bar.add_task("reproducing", total=total)
+        for found in run_all(entries, seeds_to_run, jobs=jobs, scale=scale, folder=folder):
             bar.advance(task)
             bar.print(news(found))
             if isinstance(found, Failure):
@@ -228,8 +231,9 @@ def draw(key: str, folder: Path) -> None:
     from minipref.model.checkpoint import write_atomically
     from minipref.papers.catalogue import find
     from minipref.papers.pictures import png
-    from minipref.papers.results import load
+    from minipref.papers.results import load, reported
 
     if (stored := load(find(key), folder)) is not None:
         figure = importlib.import_module(find(key).module).FIGURE
-        write_atomically(folder / f"{key}.png", png(figure, stored["runs"]))
+        runs = reported(stored) + reported(stored, control=True)
+        write_atomically(folder / f"{key}.png", png(figure, runs))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..resources import ROOT
 from .catalogue import Entry, catalogue, notebooks
-from .results import FOLDER, Stored, is_old, load, status
+from .results import FOLDER, Stored, is_old, load, reported, status
 
 BEGIN, END = "<!-- map: written by `minipref reproduce` -->", "<!-- end of the map -->"
 FAILED = "docs/claims-that-failed.md"
@@ -41,11 +41,12 @@ def results_page(folder: Path = FOLDER) -> str:
         "# Results",
         "",
         f"{len(found)} worked examples: {', '.join(f'{n} {how}' for how, n in counts.items())}.",
-        "Written by `minipref reproduce`; every run is in `results/`. A claim is asked at each",
-        "seed. The control is the same run with the idea taken out: there the headline (in bold)",
-        "has to fail, and every other arm has to end in the same bits. In the figures a filled dot",
-        "is a seed and a hollow or grey one its control. What failed, and why, stands in",
-        f"[{FAILED}]({FAILED}).",
+        "Written by `minipref reproduce`; every run is in `results/`. A claim is asked at seeds",
+        "on which no criterion was chosen. The control is the same run with the idea taken out:",
+        "there the headline (in bold) has to fail, and every other arm has to end in the same",
+        "bits; it is also asked at the seeds of calibration. In the figures a filled dot is a",
+        "seed, a hollow one its control; a grey dotted line is a control too. What failed, and",
+        f"why, stands in [{FAILED}]({FAILED}).",
         "",
         "| | paper | chapter | status | headline | seeds | control |",
         "|---|---|---|---|---|---|---|",
@@ -99,8 +100,8 @@ def section(entry: Entry, stored: Stored | None, how: str) -> list[str]:
 
 def figures(stored: Stored) -> list[str]:
     """Means over the seeds, the spread between them, and the control's means."""
-    ours = [run["measured"] for run in stored["runs"] if not run["control"]]
-    theirs = [run["measured"] for run in stored["runs"] if run["control"]]
+    ours = [run["measured"] for run in reported(stored)]
+    theirs = [run["measured"] for run in reported(stored, control=True)]
     lines = ["| measured | mean | spread over seeds | control |", "|---|---|---|---|"]
     for name, first in ours[0].items():
         values = [measured[name]["value"] for measured in ours]
@@ -114,7 +115,7 @@ def figures(stored: Stored) -> list[str]:
 
 def work(stored: Stored) -> str:
     """What a run took on average."""
-    runs = [run for run in stored["runs"] if not run["control"]]
+    runs = reported(stored)
     names = {"trained": "trained tokens", "sampled": "sampled tokens"}
     parts = []
     for name, what in names.items():

@@ -38,6 +38,8 @@ def reproduce(
 ) -> Iterator[Result | Failure]:
     """Run every row and its control at every seed, and store each row that is complete.
 
+    The seeds that a row was calibrated on are run too: its control has to do its work there as
+    well, and who reads the results can see whether the criterion was fitted to them.
     Runs that were finished before, by the same source, are read back and not run again. A run
     that fails keeps its row from being stored, and no other.
 
@@ -48,19 +50,18 @@ def reproduce(
 
     def finished(result: Result) -> Result:
         found[result.key].append(result)
-        if len(found[result.key]) == 2 * len(seeds):
-            results.store(by_key[result.key], found[result.key], folder)
+        entry = by_key[result.key]
+        if len(found[result.key]) == len(jobs_of(entry, seeds, scale)):
+            results.store(entry, found[result.key], folder)
         return result
 
     due: list[tuple[Entry, Job]] = []
     for entry in entries:
-        for seed in seeds:
-            for control in (False, True):
-                job = (entry.paper.key, seed, control, scale)
-                if (path := kept(entry, job)).exists():
-                    yield finished(read(path))
-                else:
-                    due.append((entry, job))
+        for job in jobs_of(entry, seeds, scale):
+            if (path := kept(entry, job)).exists():
+                yield finished(read(path))
+            else:
+                due.append((entry, job))
     fresh = multiprocessing.get_context("spawn")  # a row must not see what another left behind
     with ProcessPoolExecutor(jobs, mp_context=fresh) as pool:
         futures = {pool.submit(work, job): (entry, job) for entry, job in due}
@@ -74,6 +75,15 @@ def reproduce(
                 yield finished(future.result())
         finally:
             pool.shutdown(cancel_futures=True)  # where nobody waits for the rest any more
+
+
+def jobs_of(entry: Entry, seeds: list[int], scale: float) -> list[Job]:
+    """The row and its control, at the seeds to report on and at those it was calibrated on."""
+    return [
+        (entry.paper.key, seed, control, scale)
+        for seed in [*seeds, *entry.paper.calibrated_on]
+        for control in (False, True)
+    ]
 
 
 def work(job: Job) -> Result:

@@ -47,7 +47,8 @@ def store(entry: Entry, runs: Iterable[Result], folder: Path = FOLDER) -> Path:
         "key": entry.paper.key,
         "number": entry.paper.number,
         "source": fingerprint(entry.path),
-        "claims": [verdicts(claim, found) for claim in row.CLAIMS],
+        "calibrated_on": list(entry.paper.calibrated_on),
+        "claims": [verdicts(claim, found, entry.paper.calibrated_on) for claim in row.CLAIMS],
         "control": {
             "kind": row.CONTROL.kind,
             "says": row.CONTROL.says,
@@ -56,24 +57,40 @@ def store(entry: Entry, runs: Iterable[Result], folder: Path = FOLDER) -> Path:
                 for seed in sorted(ours.keys() & theirs.keys())
             },
         },
-        "runs": found,
     }
     path = folder / f"{entry.paper.key}.json"
-    write_atomically(path, (json.dumps(summary, indent=1) + "\n").encode())
+    write_atomically(path, text(summary, found).encode())
     return path
 
 
-def verdicts(claim: Claim, runs: Iterable[Stored]) -> Stored:
-    """A claim, whether it held at each seed, and whether it holds across them."""
-    held = [run["verdicts"][claim.says] for run in runs if not run["control"]]
+def text(summary: Stored, runs: list[Stored]) -> str:
+    """JSON with a line for each run: a file that can be read, and compared line by line."""
+    head = json.dumps(summary, indent=1).removesuffix("\n}")
+    return f'{head},\n "runs": [\n  ' + ",\n  ".join(map(json.dumps, runs)) + "\n ]\n}\n"
+
+
+def verdicts(claim: Claim, runs: Iterable[Stored], calibrated_on: Iterable[int]) -> Stored:
+    """A claim, whether it held at each seed, and whether it holds across those reported on."""
+    held = {run["seed"]: run["verdicts"][claim.says] for run in runs if not run["control"]}
+    known = [held.pop(seed) for seed in calibrated_on if seed in held]
     return {
         "says": claim.says,
         "paper": claim.paper,
         "headline": claim.headline,
         "needs": [claim.across.least, claim.across.of],
-        "verdicts": held,
-        "holds": claim.across(held),
+        "verdicts": list(held.values()),
+        "on calibration seeds": known,
+        "holds": claim.across(list(held.values())),
     }
+
+
+def reported(stored: Stored, *, control: bool = False) -> list[Stored]:
+    """The runs that count: those at seeds on which nothing was chosen."""
+    return [
+        run
+        for run in stored["runs"]
+        if run["control"] == control and run["seed"] not in stored["calibrated_on"]
+    ]
 
 
 def faults(run: Mapping[str, Any], control: Mapping[str, Any], replaced: set[str]) -> list[str]:

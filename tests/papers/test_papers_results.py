@@ -23,8 +23,11 @@ def stored(held, faulty=(False,) * 5, least=4, second=None):
 
     def claim(verdicts, headline, across):
         made = Claim("it holds", "Fig. 1", lambda measured: True, across, headline)
-        runs = [{"control": False, "verdicts": {"it holds": held}} for held in verdicts]
-        return results.verdicts(made, runs)
+        runs = [
+            {"seed": seed, "control": False, "verdicts": {"it holds": held}}
+            for seed, held in enumerate([*verdicts, False])
+        ]
+        return results.verdicts(made, runs, [len(verdicts)])  # a calibration seed counts nowhere
 
     claims = [claim(held, True, at_least(least, of=5))]
     if second is not None:
@@ -88,10 +91,30 @@ def test_a_control_has_to_replace_something():
         Control("abalation", "x", arms={"a": lambda made: made})
 
 
+def uncalibrated(key):
+    """A row without seeds of calibration, which would be run too."""
+    return replace(find(key), paper=replace(find(key).paper, calibrated_on=()))
+
+
+@pytest.mark.slow
+def test_calibration_seeds_are_run_and_not_reported(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIPREF_CACHE", str(tmp_path / "cache"))
+    entry = replace(
+        find("3d-properties"), paper=replace(find("3d-properties").paper, calibrated_on=(100,))
+    )
+    list(reproduce([entry], [7], jobs=1, scale=0.1, folder=tmp_path))
+    written = results.load(entry, tmp_path)
+    assert [run["seed"] for run in results.reported(written)] == [7]
+    assert [run["seed"] for run in results.reported(written, control=True)] == [7]
+    assert written["control"]["faults"].keys() == {"7", "100"}
+    assert all(len(claim["on calibration seeds"]) == 1 for claim in written["claims"])
+    assert all(len(claim["verdicts"]) == 1 for claim in written["claims"])
+
+
 @pytest.mark.slow
 def test_reproducing_goes_on_where_it_was_killed(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIPREF_CACHE", str(tmp_path / "cache"))
-    folder, entry = tmp_path / "results", find("3d-properties")
+    folder, entry = tmp_path / "results", uncalibrated("3d-properties")
     small = {"jobs": 1, "scale": 0.1, "folder": folder}
     interrupted = reproduce([entry], [7, 8], **small)
     first = next(interrupted)
@@ -113,7 +136,7 @@ def test_reproducing_goes_on_where_it_was_killed(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_run_that_fails_keeps_no_other_from_being_stored(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIPREF_CACHE", str(tmp_path / "cache"))
-    entry = find("3d-properties")
+    entry = uncalibrated("3d-properties")
     broken = replace(entry, paper=replace(entry.paper, key="no-such-row"))
     found = list(reproduce([broken, entry], [7], jobs=1, scale=0.1, folder=tmp_path / "results"))
     failures = [run for run in found if isinstance(run, Failure)]
