@@ -3,11 +3,11 @@
 from .coefficient import gradient_coefficient
 from .diffusion import diffusion_dpo
 from .listwise import plackett_luce
-from .pairwise import cdpo, cpo, dpo, flex_dpo, hinge, ipo, orpo, rdpo, simpo, simpo_gamma
+from .pairwise import cdpo, cpo, dpo, flex_dpo, hinge, ipo, mcts_dpo, orpo, rdpo, simpo, simpo_gamma
 from .pointwise import derangement, kto, kto_reference_point
-from .policy_gradient import group_advantages, grpo, ppo_clip, rloo
+from .policy_gradient import group_advantages, grpo, ppo_clip, remax, rloo
 from .reward import bradley_terry
-from .tokenwise import sft
+from .tokenwise import sft, sparsepo
 
 __all__ = [
     "bradley_terry",
@@ -24,12 +24,15 @@ __all__ = [
     "ipo",
     "kto",
     "kto_reference_point",
+    "mcts_dpo",
     "orpo",
     "plackett_luce",
     "ppo_clip",
     "rdpo",
+    "remax",
     "rloo",
     "sft",
     "simpo",
     "simpo_gamma",
+    "sparsepo",
 ]

@@ -123,4 +123,8 @@ def guard(entry: Entry) -> str:
     """The guard's line above the loss: it names the dimensions that are not (batch,)."""
     axes = [f'{name}="{entry.shapes[name]}"' for name in entry.inputs if name in entry.shapes]
     line = f"@guarded({', '.join(axes)})"
-    return line if len(line) <= 100 else f"@guarded(\n    {', '.join(axes)}\n)"
+    if len(line) <= 100:
+        return line
+    inner = ", ".join(axes)
+    lines = [inner] if len(inner) <= 96 else [f"{axis}," for axis in axes]
+    return "@guarded(\n" + "\n".join(f"    {line}" for line in lines) + "\n)"

@@ -32,6 +32,17 @@ def mean_logps(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
     return sequence_logps(logits, ids, mask) / mask[:, 1:].sum(-1).clamp(min=1)
 
 
+def token_kl(logits: Tensor, ref_logits: Tensor, mask: Tensor) -> Tensor:
+    """KL(reference || policy) before each of the response's tokens, nats; 0 elsewhere.
+
+    Args: as for `token_logps`; the logits of both models.
+    Returns: (batch, length) float32, aligned with the ids.
+    """
+    logps, ref_logps = logits[:, :-1].float().log_softmax(-1), ref_logits[:, :-1].log_softmax(-1)
+    kl = F.kl_div(logps, ref_logps.float(), log_target=True, reduction="none").sum(-1)
+    return F.pad(kl, (1, 0)).where(mask, 0.0)
+
+
 def last_token_rewards(values: Tensor, mask: Tensor) -> Tensor:
     """A reward model's (batch, length, 1) read where the response ends: (batch,)."""
     position = mask.long() * mask.long().cumsum(-1)  # largest on the last True

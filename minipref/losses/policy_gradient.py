@@ -36,6 +36,30 @@ def rloo(logps: Tensor, rewards: Tensor, groups: Tensor) -> Tensor:
     return -advantages * wide(logps)
 
 
+@policy_gradient(paper="2310.10505", on_policy=True)
+def remax(logps: Tensor, rewards: Tensor, baselines: Tensor) -> Tensor:
+    """ReMax: REINFORCE whose baseline is the reward of the policy's own greedy response.
+
+        advantages = rewards - baselines
+        L = -advantages * logps
+        dL/dlogps = -advantages
+
+    Args:
+        logps: (batch,) summed log-probs of responses that the policy sampled, nats.
+        rewards: (batch,) their rewards; held constant.
+        baselines: (batch,) rewards of the greedy responses to the same prompts; held constant.
+
+    Returns: (batch,) loss, in the reward's unit times nats; its value means nothing, its gradient
+        is the policy gradient.
+    Raises: ValueError that names the tensor which does not fit the others.
+    Conventions: a whole response is one action, so log-probs are sums. The baseline does not
+        depend on the sampled response, so that the expected gradient is that of REINFORCE.
+    Source: Li et al. 2023, arXiv 2310.10505, Algorithm 2.
+    """
+    advantages = wide(rewards).detach() - wide(baselines).detach()
+    return -advantages * wide(logps)
+
+
 @policy_gradient(
     paper="1707.06347",
     logps="token",

@@ -18,7 +18,8 @@ PREAMBLE = """
 import copy
 import torch
 from torch import nn
-from .logits import denoising_errors, last_token_rewards, mean_logps, sequence_logps, token_logps
+from .logits import denoising_errors, last_token_rewards, mean_logps, sequence_logps
+from .logits import token_kl, token_logps
 from .pointwise import derangement, kto_reference_point
 from .policy_gradient import group_advantages
 from .training_step import random_rows
@@ -26,8 +27,15 @@ from .training_step import random_rows
 MODEL = "nn.Sequential(nn.Embedding(50, 16), nn.Linear(16, {}))"
 DATA = {  # what neither the model nor the rows of tokens give
     "desirable": "desirable = torch.arange(8) % 2 == 0  # yours: was it liked?",
+    "chosen_visits": "chosen_visits = torch.arange(8.0, 16.0)  # yours: of the search",
+    "rejected_visits": "rejected_visits = torch.arange(8.0)",
+    "chosen_weights": "chosen_weights = chosen_mask.float()  # yours: masks, learnt or read off",
+    "rejected_weights": "rejected_weights = rejected_mask.float()",
+    "chosen_kl_weights": "chosen_kl_weights = chosen_mask.float()",
+    "rejected_kl_weights": "rejected_kl_weights = rejected_mask.float()",
     "groups": "groups = torch.arange(8) // 4  # four responses to each of two prompts",
     "rewards": "rewards = torch.rand(8)  # yours: what each sampled response earned",
+    "baselines": "baselines = torch.rand(8)  # yours: what the greedy response earned",
 }
 ADVANTAGES = {
     1: "advantages = group_advantages(rewards, groups)",
@@ -65,7 +73,9 @@ def training_step(entry: Entry) -> str:
     call = f"losses = {entry.name}({inputs})"
     body = [
         *moving,
-        f"losses = {entry.name}(\n    {inputs}\n)" if len(call) > 92 else call,
+        f"losses = {entry.name}(\n{indent(textwrap.fill(inputs, 84))}\n)"
+        if len(call) > 92
+        else call,
         "optimizer.zero_grad()",
         "losses.mean().backward()",
         "optimizer.step()",
@@ -79,6 +89,9 @@ def from_model(entry: Entry, name: str) -> str | None:
     """The line that computes one input from a model's output; None for what is data."""
     if name == "kl":
         return KTO_REFERENCE_POINT
+    if name in ("chosen_kl", "rejected_kl"):
+        side = name.removesuffix("kl")
+        return f"{name} = token_kl(model({side}ids), reference({side}ids), {side}mask)"
     parts = re.fullmatch(r"(ref_|old_)?(chosen_|rejected_)?(mean_logps|logps|rewards|errors)", name)
     if parts is None or (name == "rewards" and entry.logps != "none"):
         return None

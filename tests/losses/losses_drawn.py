@@ -9,8 +9,11 @@ RANGES = {  # in which numbers a tensor is drawn, by the last word of its name
     "logps": (-3.0, -1e-3),
     "rewards": (-5.0, 5.0),
     "advantages": (-3.0, 3.0),
+    "baselines": (-5.0, 5.0),
     "errors": (0.0, 3.0),
     "kl": (0.0, 5.0),
+    "weights": (0.0, 2.0),
+    "visits": (0.0, 30.0),
 }
 
 

@@ -11,7 +11,7 @@ from minipref import losses
 from minipref.losses.registry import REGISTRY
 
 PAIRWISE = [name for name, entry in REGISTRY.items() if entry.family == "pairwise"]
-REFERENCED = [name for name in PAIRWISE if REGISTRY[name].reference]
+REFERENCED = [n for n in PAIRWISE if REGISTRY[n].reference and len(REGISTRY[n].inputs) == 4]
 betas = st.floats(0.01, 5)
 
 
@@ -35,6 +35,11 @@ BY_HAND = [  # log-probs -1, -3 under the policy, -2, -2.5 under the reference: 
         0.8 * math.log1p(math.exp(-3)) + 0.2 * math.log1p(math.exp(3)),
     ),
     (
+        "mcts_dpo",  # 4 visits against 1
+        {"beta": 2.0},
+        0.8 * math.log1p(math.exp(-3)) + 0.2 * math.log1p(math.exp(3)),
+    ),
+    (
         "rdpo",
         {"beta": 2.0, "flip_rate": 0.2},
         (0.8 * math.log1p(math.exp(-3)) - 0.2 * math.log1p(math.exp(3))) / 0.6,
@@ -55,7 +60,7 @@ BY_HAND = [  # log-probs -1, -3 under the policy, -2, -2.5 under the reference: 
 
 @pytest.mark.parametrize(("name", "numbers", "expected"), BY_HAND)
 def test_value_by_hand(name, numbers, expected):
-    columns = [torch.tensor([x], dtype=torch.float64) for x in (-1.0, -3.0, -2.0, -2.5)]
+    columns = [torch.tensor([x], dtype=torch.float64) for x in (-1.0, -3.0, -2.0, -2.5, 4.0, 1.0)]
     loss = getattr(losses, name)(*columns[: len(REGISTRY[name].inputs)], **numbers)
     close(loss, torch.tensor([expected], dtype=torch.float64))
 
@@ -200,10 +205,10 @@ def test_simpo_sees_the_difference_only(pair, shift, beta):
     )
 
 
-@pytest.mark.parametrize("name", sorted(set(PAIRWISE) - {"cdpo", "ipo"}))
+@pytest.mark.parametrize("name", sorted(set(PAIRWISE) - {"cdpo", "ipo", "mcts_dpo"}))
 @given(pairs(count=4), st.floats(0, 20))
 def test_more_for_the_chosen_never_costs_more(name, pair, more):
-    """cdpo and ipo have a target, beyond which a wider margin costs again."""
+    """cdpo, ipo and mcts_dpo have a target, beyond which a wider margin costs again."""
     loss, columns = getattr(losses, name), pair[: len(REGISTRY[name].inputs)]
     chosen = columns[0] - more  # log-probs stay at or below 0
     assert (loss(chosen, *columns[1:]) >= loss(*columns) - 1e-9).all()

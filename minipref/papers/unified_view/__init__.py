@@ -1,0 +1,1 @@
+"""The unified view: surveys as rows."""
