@@ -51,7 +51,7 @@ class GradientStep:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: nn.Module,
         learning_rate: float = 1e-3,
         steps: int | None = None,
         max_norm: float = 1.0,
@@ -84,7 +84,7 @@ class GradientStep:
 
 
 def align(
-    policy: Policy,
+    policy: Any,
     source: Source,
     feedback: Feedback,
     objective: Any,
@@ -100,7 +100,8 @@ def align(
     """Align `policy` in place and return the run's state, with its history.
 
     Args:
-        policy: a model with the policy contract (`minipref.model`).
+        policy: a model with the policy contract (`minipref.model`), or any other that source,
+            objective and step can work with, such as a denoiser.
         source: `batch(policy, step, rng)`: stored responses, or sampled ones (`sources.py`).
         feedback: `label(batch, rng)`: an annotator, a reward, a rule, or `AsStored()`.
         objective: `(policy, batch) -> (loss, metrics)`; usually `Objective.of(loss, ...)`.

@@ -24,7 +24,9 @@ ROWS = 512  # sampled side by side: more do not fit a laptop's fast memory
 
 
 class Source(Protocol):
-    def batch(self, policy: Policy, step: int, rng: torch.Generator) -> Batch: ...
+    """Of a policy and `Batch`es of text, or of whatever else objective and step work with."""
+
+    def batch(self, policy: Any, step: int, rng: torch.Generator) -> Any: ...
 
 
 @dataclass

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 STATUS = {"reproduced": "green", "partly": "yellow", "not reproduced": "red", "not run": "dim"}
 WORK = {"trained": "tokens trained", "sampled": "tokens sampled", "labels": "labels"}
-WORK |= {"queries": "queries of a judge"}
+WORK |= {"queries": "queries"}
 app = typer.Typer(name="papers", invoke_without_command=True)
 
 

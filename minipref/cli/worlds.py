@@ -13,7 +13,9 @@ from minipref.cli.names import check_name
 WORLDS = {  # name: module, class
     "bandit": ("minipref.data.bandit", "Bandit"),
     "chat": ("minipref.data.chat", "Chat"),
+    "diffusion": ("minipref.data.diffusion", "Ring"),
     "reason": ("minipref.data.reason", "Reason"),
+    "retrieve": ("minipref.data.retrieve", "Retrieve"),
 }
 
 app = typer.Typer(name="data", no_args_is_help=True, help="Look at a world, or make data sets.")

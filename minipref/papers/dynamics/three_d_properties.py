@@ -16,6 +16,7 @@ from torch import Tensor
 from ...evaluation.estimate import Estimate
 from ...losses import dpo, flex_dpo
 from ...model.mlp import MLPPolicy
+from ..figure import Dots
 from ..paper import Claim, Control, Paper, at_least
 from .three_d_toy import Run, pretrain, train
 
@@ -123,3 +124,15 @@ CLAIMS = [
     ),
 ]
 CONTROL = Control("ablation", "Flex-DPO with beta_minus = beta_plus", arms={"flex": on_rejected})
+FIGURE = Dots(
+    "DPO sends the mass to responses that nobody asked about; two cures keep it on the chosen one",
+    "probability at the end, mean over prompts",
+    {
+        "chosen, DPO": "dpo, chosen",
+        "unseen, DPO": "dpo, unseen",
+        "chosen, Flex-DPO": "flex, chosen",
+        "unseen, Flex-DPO": "flex, unseen",
+        "chosen, + likelihood": "likelihood, chosen",
+        "unseen, + likelihood": "likelihood, unseen",
+    },
+)

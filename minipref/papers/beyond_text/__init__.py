@@ -1,0 +1,1 @@
+"""Chapter: preference learning beyond text."""
