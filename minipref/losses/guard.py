@@ -27,12 +27,10 @@ def guarded(**axes: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tens
                     raise ValueError(f"{name}: expected {names} of {sizes}, got {list(x.shape)}")
                 if x.is_floating_point() == (name in ("mask", "desirable", "groups")):
                     raise ValueError(f"{name}: {x.dtype} does not fit")
+            mask = tensors.get("mask")
             for name, x in tensors.items():
-                if (
-                    not (x[tensors["mask"]] if "length" in axes.get(name, "") else x)
-                    .isfinite()
-                    .all()
-                ):
+                used = x if mask is None or "length" not in axes.get(name, "") else x[mask]
+                if not used.isfinite().all():
                     raise ValueError(f"{name} holds nan or inf")
             return loss(*args, **kwargs)
 

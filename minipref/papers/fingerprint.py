@@ -3,6 +3,7 @@
 It changes with what a row computes: its module, the papers' modules that it shares, and the
 definitions that it imports by name from the rest of minipref. It does not change with comments,
 docstrings, formatting, or with what only describes the row (PAPER, FIGURE, a claim's `paper`).
+A result is one level deep: what an imported definition calls is its own tests' to watch.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import hashlib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+LOSSES = HERE.parent / "losses" / "__init__.py"
 FRAME = {"paper", "figure", "runner"}  # how rows are declared and run; their tests speak for them
 DESCRIBES = {"PAPER", "FIGURE"}
 
@@ -38,6 +40,15 @@ def row(path: Path, parts: dict[str, str]) -> None:
                 row(file, parts)
         elif (code := definition(file, wanted)) is not None:
             parts[f"{file.stem}.{wanted}"] = code
+    for name in texts(path):  # a loss may be named by a text: Objective.of("dpo")
+        if (code := definition(LOSSES, name)) is not None:
+            parts[f"losses.{name}"] = code
+
+
+def texts(path: Path) -> set[str]:
+    """Every text in a module that could be a name."""
+    found = (node.value for node in ast.walk(tree(path)) if isinstance(node, ast.Constant))
+    return {text for text in found if isinstance(text, str) and text.isidentifier()}
 
 
 def imports(path: Path) -> list[tuple[Path, str]]:

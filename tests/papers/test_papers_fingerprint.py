@@ -78,6 +78,17 @@ def test_meaning_matters(build, changed):
     assert build(**changed) != build()
 
 
+def test_a_loss_that_is_named_by_a_text_counts(build, monkeypatch, tmp_path):
+    losses = tmp_path / "losses.py"
+    monkeypatch.setattr(prints, "LOSSES", losses)
+    row = ROW.replace("half(21)", 'half("dpo")')
+    found = set()
+    for code in ("return 1", "return 2", "return 2  # said"):
+        losses.write_text(f"def dpo():\n    {code}\n")
+        found.add(build(row=row))
+    assert len(found) == 2
+
+
 def test_a_neighbour_of_an_imported_definition_does_not_matter(build):
     assert build(kit=KIT.replace("    pass", "    return 1")) == build()
 

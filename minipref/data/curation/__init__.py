@@ -1,0 +1,1 @@
+"""Choosing what to learn from: filters and orders of a data set."""

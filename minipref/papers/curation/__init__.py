@@ -1,0 +1,1 @@
+"""Rows on which data to learn from, and in which order."""
