@@ -19,6 +19,7 @@ from ..losses import registry
 from ..losses.pointwise import kto_reference_point
 from ..losses.policy_gradient import group_advantages
 from ..model.fit import Metrics
+from ..model.kl import token_kl
 from ..model.logprobs import sequence_logps, token_logps
 from ..model.policy import Policy
 from .mismatch import mismatched
@@ -99,6 +100,8 @@ class Quantities:
             case "ref_token_logps":
                 with torch.no_grad():
                     return token_logps(self._reference(name), rows)
+            case "token_kl":  # of the reference's next-token distributions from the policy's
+                return token_kl(self._reference(name), self.policy, rows)
             case "ref_logps" if name not in columns:
                 with torch.no_grad():
                     return sequence_logps(self._reference(name), rows)
@@ -202,6 +205,8 @@ class Objective:
     def _alias(self, name: str) -> str:
         """Token-wise losses call a token's log-prob `logps`, as the others call a response's."""
         if self.entry.shapes.get(name) == "batch length" and name != "mask":
+            if name.endswith("_kl"):  # `kl` alone is KTO's reference point
+                return name.replace("_kl", "_token_kl")
             return name.replace("logps", "token_logps").replace("advantages", "token_advantages")
         return name
 

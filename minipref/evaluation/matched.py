@@ -1,8 +1,11 @@
-"""Comparing policies fairly: the reward at a given KL, not at a given learning rate."""
+"""Comparing policies fairly: at a given KL, not at a given learning rate or sharpness."""
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
+
+from torch import Tensor
 
 from .estimate import Estimate
 
@@ -25,3 +28,34 @@ def reward_at_kl(points: list[Point], kl: float) -> Estimate:
             se = (((1 - share) * left.se) ** 2 + (share * right.se) ** 2) ** 0.5
             return Estimate(value, se, left.unit)
     return points[0][1]
+
+
+def temperature_at_kl(logits: Tensor, kl: float) -> float:
+    """The temperature at which softmax(logits / temperature) lies `kl` from uniform.
+
+    Policies of a bandit that differ in sharpness alone are the same there. The KL from the uniform
+    policy, a mean over prompts, falls as the temperature rises, so that halving finds it.
+
+    Args:
+        logits: (prompts, responses).
+        kl: nats, above 0.
+
+    Raises: ValueError where no temperature reaches it (the limit is log(responses), less if there
+        are ties).
+    """
+    if logits.dim() != 2:
+        raise ValueError(f"logits: expected (prompts, responses), got {tuple(logits.shape)}")
+    logits = logits.double() - logits.double().amax(1, keepdim=True)
+    spread = float(-logits.amin())
+
+    def reached(sharpness: float) -> float:
+        logps = (sharpness * logits).log_softmax(1)
+        return math.log(logits.shape[1]) + float((logps.exp() * logps).sum(1).mean())
+
+    low, high = 0.0, 1e6 / spread if spread > 0 else 0.0  # of 1 / temperature
+    if not 0 < kl < reached(high):
+        raise ValueError(f"kl: expected above 0 and below {reached(high):.2f} nats, got {kl}")
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if reached(middle) < kl else (low, middle)
+    return 2 / (low + high)

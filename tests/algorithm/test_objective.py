@@ -122,7 +122,8 @@ OF_A_POLICY = sorted(name for name, entry in REGISTRY.items() if entry.logps != 
 def test_every_policy_loss_can_be_an_objective(name):
     batch = desirable(labelled(0)) if name == "kto" else labelled(0)
     old = torch.zeros(batch.rows.ids.shape)
-    batch = batch.with_columns(old_token_logps=old).with_pairs(labelled(0).pairs)
+    weights = {"weights": torch.ones(old.shape), "kl_weights": torch.ones(old.shape)}
+    batch = batch.with_columns(old_token_logps=old, **weights).with_pairs(labelled(0).pairs)
     now = policy(1)
     loss, metrics = Objective.of(name, reference=policy(2))(now, batch)
     loss.backward()

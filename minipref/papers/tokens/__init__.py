@@ -1,0 +1,1 @@
+"""Rows on methods that weigh single tokens."""
