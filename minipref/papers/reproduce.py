@@ -38,8 +38,8 @@ def reproduce(
 ) -> Iterator[Result | Failure]:
     """Run every row and its control at every seed, and store each row that is complete.
 
-    The seeds that a row was calibrated on are run too: its control has to do its work there as
-    well, and who reads the results can see whether the criterion was fitted to them.
+    Then come the seeds that rows were calibrated on: a control has to do its work there as well,
+    and who reads the results can see whether a criterion was fitted to them.
     Runs that were finished before, by the same source, are read back and not run again. A run
     that fails keeps its row from being stored, and no other.
 
@@ -49,19 +49,21 @@ def reproduce(
     by_key = {entry.paper.key: entry for entry in entries}
 
     def finished(result: Result) -> Result:
-        found[result.key].append(result)
-        entry = by_key[result.key]
-        if len(found[result.key]) == len(jobs_of(entry, seeds, scale)):
-            results.store(entry, found[result.key], folder)
+        runs, entry = found[result.key], by_key[result.key]
+        runs.append(result)
+        reported = sum(run.seed in seeds for run in runs) == 2 * len(seeds)
+        if reported and (result.seed in seeds or len(runs) == len(jobs_of(entry, seeds, scale))):
+            results.store(entry, runs, folder)
         return result
 
+    wanted = [(entry, job) for entry in entries for job in jobs_of(entry, seeds, scale)]
+    wanted.sort(key=lambda pair: pair[1][1] not in seeds)  # those to report on come first
     due: list[tuple[Entry, Job]] = []
-    for entry in entries:
-        for job in jobs_of(entry, seeds, scale):
-            if (path := kept(entry, job)).exists():
-                yield finished(read(path))
-            else:
-                due.append((entry, job))
+    for entry, job in wanted:
+        if (path := kept(entry, job)).exists():
+            yield finished(read(path))
+        else:
+            due.append((entry, job))
     fresh = multiprocessing.get_context("spawn")  # a row must not see what another left behind
     with ProcessPoolExecutor(jobs, mp_context=fresh) as pool:
         futures = {pool.submit(work, job): (entry, job) for entry, job in due}
