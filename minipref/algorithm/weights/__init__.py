@@ -1,0 +1,1 @@
+"""Methods that change a policy by arithmetic on its weights."""

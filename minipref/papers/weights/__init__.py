@@ -1,0 +1,1 @@
+"""Weights: policies that arithmetic makes of policies."""
