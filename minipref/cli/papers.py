@@ -54,13 +54,14 @@ def papers(
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("", "key", "chapter", "kind", "world", "status", "notebook"):
+    table.add_column("", min_width=3)
+    for title in ("key", "chapter", "world", "status", "nb"):
         table.add_column(title, no_wrap=True)
     for row, entry in zip(rows, entries, strict=True):
         how = str(row["status"])
         table.add_row(
             f"{row['number']:03d}",
-            *(str(row[name]) for name in ("key", "chapter", "kind")),
+            *(str(row[name]) for name in ("key", "chapter")),
             entry.paper.world,
             f"[{STATUS[how]}]{how}[/]",
             str(row["notebook"] or ""),

@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ..course import style
 from .figure import Dots, Lines, Panel
@@ -71,9 +72,8 @@ def dots(ax: Axes, panel: Dots, runs: Runs) -> None:
         ax.axvline(panel.mark, **style.ROLES["reference"] | {"label": "_"})
     ax.set_yticks(list(places), list(panel.rows))
     ax.set_ylim(len(panel.rows) - 0.5, -0.5)
-    key: Look = {"xycoords": "axes fraction", "fontsize": 7, "ha": "right", "va": "bottom"}
-    ax.annotate("● a seed  ○ its control", (1.0, 1.0), color=style.GREY, **key)
-    style.labelled(ax, wrapped(panel.title), panel.x, "")
+    ax.xaxis.set_major_locator(MaxNLocator(6))
+    style.labelled(ax, wrapped(panel.title), f"{panel.x}\n● a seed   ○ its control", "")
 
 
 def lines(ax: Axes, panel: Lines, runs: Runs) -> None:

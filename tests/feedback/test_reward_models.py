@@ -6,6 +6,7 @@ import torch
 from minipref.algorithm.sources import sample
 from minipref.data.corpora import CHAT
 from minipref.data.streams import dice, stream
+from minipref.data.work import counting
 from minipref.feedback.annotators import bt, flip
 from minipref.feedback.reward_models import Learnt, accuracy, scores, train
 from minipref.model.bases import load_base
@@ -71,3 +72,10 @@ def test_bad_input(trunk, seen):
     few = ANNOTATOR.label(seen.take(torch.arange(20)), stream(0, "labels"))
     with pytest.raises(ValueError, match="got 10"):
         fit(trunk, few)
+
+
+def test_its_tokens_are_counted(trunk, unseen):
+    with counting() as work:
+        fit(trunk, unseen, steps=1, batch_size=len(unseen.pairs))
+    everything = unseen.rows.attention_mask[unseen.pairs.flatten()].sum()
+    assert 0.5 * everything < work.trained < 2 * everything

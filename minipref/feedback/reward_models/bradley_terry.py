@@ -54,8 +54,8 @@ def train(
     Raises: ValueError where the batch has no pairs, or fewer than `batch_size`.
     """
     if pairs.pairs is None or len(pairs.pairs) < batch_size:
-        count = 0 if pairs.pairs is None else len(pairs.pairs)
-        raise ValueError(f"pairs: expected at least batch_size = {batch_size} of them, got {count}")
+        found = 0 if pairs.pairs is None else len(pairs.pairs)
+        raise ValueError(f"pairs: expected at least batch_size = {batch_size} of them, got {found}")
     model = RewardModel(copy.deepcopy(trunk), width)
     noise = torch.randn(width, generator=stream(seed, "reward model/head")) / width**0.5
     model.head.weight.data[0] = 0.1 * noise
@@ -66,7 +66,9 @@ def train(
             group["lr"] = learning_rate * (1 - state.step / steps)
         assert pairs.pairs is not None
         index = torch.randint(len(pairs.pairs), (batch_size,), generator=state.stream("batches"))
-        chosen, rejected = model(pairs.take_pairs(index).rows).chunk(2)
+        rows = pairs.take_pairs(index).rows
+        count(trained=int(rows.attention_mask.sum()))
+        chosen, rejected = model(rows).chunk(2)
         loss = bradley_terry(chosen, rejected).mean()
         optimizer.zero_grad()
         loss.backward()
