@@ -30,6 +30,29 @@ def expected_best(rewards: Tensor, k: int) -> Estimate:
     return Estimate.mean(best)
 
 
+def distribution(policy: Tensor, rewards: Tensor, n: int) -> Tensor:
+    """Best-of-n as a policy, exactly: P(y) of the best of n draws, shares of ties as `policy`'s.
+
+        P(y) = (F(r(y)) ** n - F(below r(y)) ** n) * policy(y) / policy(all of that reward)
+
+    with F(r) the probability that one draw earns at most r.
+
+    Args:
+        policy: (prompts, responses), rows sum to 1, all positive.
+        rewards: the same shape.
+        n: how many are drawn to choose from.
+    """
+    if policy.shape != rewards.shape or policy.dim() != 2 or n < 1:
+        raise ValueError(
+            f"policy, rewards: expected (prompts, responses) alike and n >= 1, "
+            f"got {tuple(policy.shape)}, {tuple(rewards.shape)} and {n}"
+        )
+    at_most = (rewards[:, None] <= rewards[:, :, None]).to(policy.dtype)  # (prompts, y, others)
+    below = (rewards[:, None] < rewards[:, :, None]).to(policy.dtype)
+    up_to, under = ((side @ policy[:, :, None])[..., 0] for side in (at_most, below))
+    return (up_to**n - under**n) * policy / (up_to - under)
+
+
 def kl_bound(k: int) -> float:
     """KL(best-of-k || base) is at most log k - (k - 1) / k nats, reached without ties."""
     if k < 1:

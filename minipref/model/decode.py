@@ -52,6 +52,12 @@ class Cache:
         if self.layers:
             self.positions, self.unseen = self.positions[rows], self.unseen[rows]
 
+    def back(self) -> None:
+        """Forget the token of the last `step`: another may take its place."""
+        self.length -= 1
+        self.positions -= 1
+        self.mask[:, self.length] = False
+
     def fold(self) -> None:
         """Multiply what follows a norm by its weight and by sqrt(C), and q by its scale too."""
         for block in self.model.blocks:

@@ -2,14 +2,14 @@
 
 import math
 import statistics
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minipref.evaluation.best_of_n import expected_best, frontier, kl_bound
+from minipref.evaluation.best_of_n import distribution, expected_best, frontier, kl_bound
 
 
 @st.composite
@@ -70,3 +70,38 @@ def test_a_choice_of_none_or_too_many_is_refused(k):
 def test_a_list_of_rewards_is_refused(shape):
     with pytest.raises(ValueError, match=r"rewards: expected \(prompts, n\)"):
         expected_best(torch.zeros(shape), 1)
+
+
+@given(rewards=tables(4), n=st.integers(1, 4), data=st.data())
+def test_the_distribution_of_the_best_against_every_tuple_of_draws(rewards, n, data):
+    size = rewards.numel()
+    odds = data.draw(st.lists(st.floats(0.1, 3), min_size=size, max_size=size))
+    policy = torch.tensor(odds, dtype=torch.float64).view_as(rewards)
+    policy = policy / policy.sum(1, keepdim=True)
+    found = distribution(policy, rewards, n)
+    expected = torch.zeros_like(policy)
+    for x, row in enumerate(rewards.tolist()):
+        for draws in product(range(len(row)), repeat=n):
+            chance = math.prod(float(policy[x, y]) for y in draws)
+            best = {y for y in range(len(row)) if row[y] == max(row[z] for z in draws)}
+            mass = sum(float(policy[x, y]) for y in best)
+            for y in best:  # ties: as the policy would
+                expected[x, y] += chance * float(policy[x, y]) / mass
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_distribution_pays_what_the_law_says():
+    """Without ties among very many answers of the same chance."""
+    rewards = torch.randn(1, 2000, generator=torch.Generator().manual_seed(0)).double()
+    policy = torch.full_like(rewards, 1 / 2000)
+    for n in (1, 2, 8, 32):
+        found = distribution(policy, rewards, n)
+        kl = float((found * (found / policy).log()).sum())
+        assert kl <= kl_bound(n) + 1e-9
+        assert kl == pytest.approx(kl_bound(n), abs=0.01)
+
+
+@pytest.mark.parametrize(("shape", "n"), [((2, 3), 1), ((1, 2), 0)])
+def test_a_distribution_of_what(shape, n):
+    with pytest.raises(ValueError, match="policy, rewards"):
+        distribution(torch.full(shape, 0.5), torch.zeros(1, 2), n)

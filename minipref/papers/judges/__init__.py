@@ -1,0 +1,1 @@
+"""Who judges, and can the judge be trusted?"""
