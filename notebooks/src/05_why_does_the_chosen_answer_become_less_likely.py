@@ -437,3 +437,5 @@ measured(
 # **What to read next.** Paper 106 (arXiv 2406.07327): Figure 2 sets our curves beside the gradients
 # in probability space, Figure 3 is our four scenarios. Razin et al. 2025 (arXiv 2410.08847): their
 # figure of CHES score against displacement is step 4.
+#
+# *Rows: 106.*

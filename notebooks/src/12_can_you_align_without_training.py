@@ -408,3 +408,5 @@ sampled("the same random numbers, without and with the guide", lines)
 # **What to read next.** GenARM (arXiv 2410.08193): the theorem on guides, then the plot of two
 # rewards mixed at test time. Controlled decoding (Mudgal et al. 2023, arXiv 2310.17022): learns
 # $V$, and its plot of win rate against KL is our first picture, on real text.
+#
+# *Rows: 115.*
