@@ -11,6 +11,10 @@ from .chat.grammar import Slots
 from .chat.prompts import WISHES, ChatPrompt, two_turns, with_demonstrations, with_notes, with_wish
 from .chat.world import may_wish
 from .reason import Reason
+from .retrieve.conflicts import CELLS, CONFLICTS, EVERYTHING, Part, conflict, question
+from .retrieve.facts import ENTITIES, RELATIONS, STRANGERS, TYPES, Fact
+from .retrieve.questions import RetrievePrompt, ask
+from .retrieve.world import Retrieve
 from .vocabulary import prompt_ids, response_ids
 
 Line = tuple[list[int], list[int]]
@@ -19,6 +23,7 @@ CHAT = Chat()
 TWO_LANGUAGES = Chat(languages=2)
 APART = Chat(languages=2, code_mix=0.0)
 REASON = Reason(steps=3)
+RETRIEVE = Retrieve()
 PLAIN = Slots()
 
 
@@ -101,4 +106,48 @@ def judge(count: int, dice: random.Random) -> list[Line]:
         first = dice.random() < 1 / (1 + math.exp(-2 * margin))
         asked = prompt_ids(CHAT.vocabulary, judge_text(prompt, a, b))
         lines.append((asked, response_ids(CHAT.vocabulary, "one" if first else "two")))
+    return lines
+
+
+ABOUT_STRANGERS = Part(
+    tuple(stranger for members in STRANGERS.values() for stranger in members), EVERYTHING.relations
+)
+
+
+def few_hops(dice: random.Random) -> int:
+    return 2 if dice.random() < 0.2 else 1
+
+
+def stranger_prompt(dice: random.Random) -> RetrievePrompt:
+    """A question on one of up to three strangers, of whom only notes and assumptions can tell."""
+    subject, relations = question(ABOUT_STRANGERS, dice, few_hops(dice))
+    (others,) = dice.choices((0, 1, 2), (4, 5, 1))
+    asked = [(subject, relations[0])]
+    for other in dice.sample([s for s in ABOUT_STRANGERS.entities if s != subject], others):
+        asked.append((other, dice.choice(list(RELATIONS[TYPES[other]]))))
+    assumptions: list[Fact] = []
+    notes: list[Fact] = []
+    for who, relation in asked:
+        fact = Fact(who, relation, dice.choice(ENTITIES[RELATIONS[TYPES[who]][relation]]))
+        dice.choice((assumptions, notes)).append(fact)
+    return ask(subject, relations, dice, assumptions=tuple(assumptions), notes=tuple(notes))
+
+
+def retrieve(count: int, dice: random.Random) -> list[Line]:
+    """Mostly notes on strangers: only they teach to read. Then facts by heart, and conflicts.
+
+    In a conflict any of the sources is followed.
+    """
+    lines = []
+    for _ in range(count):
+        roll = dice.random()
+        if roll < 0.6:
+            prompt, source = stranger_prompt(dice), "instruction"
+        else:
+            cell = "memory" if roll < 0.88 else dice.choice(CONFLICTS)
+            noise = 1 if dice.random() < 0.3 else 0
+            prompt = conflict(RETRIEVE.memory, dice, cell=cell, hops=few_hops(dice), noise=noise)
+            source = dice.choice(CELLS[cell])
+        said = RETRIEVE.say(RETRIEVE.chains(prompt)[source])
+        lines.append((RETRIEVE.encode_prompt(prompt), RETRIEVE.encode_response(said)))
     return lines

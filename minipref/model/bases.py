@@ -40,7 +40,8 @@ Lines = Callable[[int, random.Random], list[corpora.Line]]
 class Base:
     """A recipe: which lines a model of which size reads for how long.
 
-    batch: lines a step; learning_rate: its peak, reached after 50 steps, then falling to 2 %.
+    batch: lines a step; learning_rate: its peak, reached after 50 steps, then falling to 2 %;
+    seeds: those that are shipped.
     """
 
     about: str
@@ -53,6 +54,7 @@ class Base:
     learning_rate: float
     batch: int = 64
     shipped: bool = True
+    seeds: tuple[int, ...] = (0, 1, 2)
 
     @property
     def config(self) -> Config:
@@ -67,6 +69,7 @@ class Base:
 
 ONE, TWO = corpora.CHAT.vocabulary_size, corpora.TWO_LANGUAGES.vocabulary_size
 APART, STEPS = corpora.APART.vocabulary_size, corpora.REASON.vocabulary_size
+FACTS = corpora.RETRIEVE.vocabulary_size
 
 BASES: dict[str, Base] = {
     "chat-nano": Base("chat, the default of rows", corpora.chat, ONE, 32, 2, 2, 2500, 1e-2),
@@ -80,6 +83,9 @@ BASES: dict[str, Base] = {
     ),
     "reader": Base("reads notes", corpora.reader, ONE, 64, 4, 4, 3000, 3e-3),
     "reason": Base("sums in steps", corpora.reason, STEPS, 64, 2, 4, 2000, 5e-3),
+    "retrieve": Base(
+        "facts by heart, and reads", corpora.retrieve, FACTS, 64, 4, 4, 4000, 3e-3, seeds=(0,)
+    ),
     "judge": Base("compares two answers", corpora.judge, ONE, 64, 2, 4, 5000, 3e-3),
     "chat-large": Base(
         "chat, for scaling rows", corpora.chat, ONE, 96, 4, 6, 3000, 3e-3, shipped=False
@@ -182,14 +188,18 @@ def main(arguments: list[str] | None = None) -> None:
         prog="minipref.model.bases", description="Train the base policies that are not up to date."
     )
     parser.add_argument("--only", nargs="*", help="names; all shipped ones by default")
-    parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
+    parser.add_argument("--seeds", nargs="*", type=int, help="those of the recipe by default")
     parser.add_argument("--jobs", type=int, default=2, help="bases trained side by side")
     parser.add_argument("--force", action="store_true", help="train again what is up to date")
     parser.add_argument("--cache", action="store_true", help="into the cache, not the checkout")
     options = parser.parse_args(arguments)
     names = options.only or [name for name, base in BASES.items() if base.shipped]
     place = cached_path if options.cache else shipped_path
-    wanted = [(name, seed, place(name, seed)) for name in names for seed in options.seeds]
+    wanted = [
+        (name, seed, place(name, seed))
+        for name in names
+        for seed in options.seeds or get(name).seeds
+    ]
     due = [job for job in wanted if options.force or not is_current(job[0], job[2])]
     with ProcessPoolExecutor(options.jobs) as pool:
         jobs = [pool.submit(build, *job) for job in due]

@@ -1,0 +1,1 @@
+"""Which source of knowledge a model follows."""
