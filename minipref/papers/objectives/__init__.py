@@ -1,0 +1,1 @@
+"""Objectives: several wishes at once, and policies that trade one for another."""
