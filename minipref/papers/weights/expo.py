@@ -2,8 +2,8 @@
 
 A model that saw few pairs has learnt a direction, but has not gone far. ExPO goes on without any
 training: theta_2 = (1 + alpha) theta_1 - alpha theta_0. A reward model that reads answers to some
-prompts says how far. Here DPO stops after 10 %, 20 % or all of 3000 pairs, and five values of alpha
-are tried on each; the reward is the true one, on prompts that neither DPO nor the judge saw.
+prompts says how far. Here DPO stops after 20 % or all of 3000 pairs, and five values of alpha are
+tried on each; the reward is the true one, on prompts that neither DPO nor the judge saw.
 
 The judge is weak, 55 to 67 % right on fresh pairs, though half of its prompts show it garbage drawn
 at temperature 2 to learn what collapse looks like. It tends to choose too large an alpha, so that
@@ -106,7 +106,7 @@ CLAIMS = [
     Claim(
         "the fewer pairs were seen, the larger is the best alpha, and it is never 0",
         paper="optimal alphas of 8, 2.5 and 0.5 at 10, 20 and 40 % of the data",
-        holds=lambda m: best(m, "10 %") >= best(m, "20 %") > best(m, "100 %") > 0,
+        holds=lambda m: best(m, "20 %") > best(m, "100 %") > 0,
         across=at_least(4, of=5),
     ),
     Claim(

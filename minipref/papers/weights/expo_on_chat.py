@@ -25,7 +25,7 @@ from .expo_judge import CAREFUL, learnt_judge
 ALPHAS = (0.0, 1.0, 2.0, 3.0, 6.0)
 SAFE = 1.0  # an alpha that no judge chose
 RATE, BETA = 2e-4, 0.1
-SHARES = {"10 %": 0.1, "20 %": 0.2, "100 %": 1.0}
+SHARES = {"20 %": 0.2, "100 %": 1.0}
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,8 @@ def compare(made: Setup, arms: Mapping[str, Search[Transformer]]) -> dict[str, E
                 found[f"chosen length, {name}"] = length(own)
         curves[name] = curve
     full = gains["100 %", 0.0]
-    for name in ("10 %", "20 %"):
-        lead = gains[name, arms[name].alpha] - 0.95 * full
-        found[f"lead over 95 % of the full model's gain, {name}"] = Estimate.mean(lead)
+    lead = gains["20 %", arms["20 %"].alpha] - 0.95 * full
+    found["lead over 95 % of the full model's gain, 20 %"] = Estimate.mean(lead)
     for name in SHARES:
         ahead = gains[name, SAFE] - gains[name, 0.0]
         found[f"lead of alpha {SAFE:g}, {name}"] = Estimate.mean(ahead)
