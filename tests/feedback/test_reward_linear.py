@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from minipref.data.corpora import TWO_LANGUAGES
 from minipref.data.rows import Rows
 from minipref.data.streams import dice, stream
-from minipref.feedback.reward_models.linear import fit_linear, last_states
+from minipref.feedback.reward_models.linear import features, fit_linear
 from minipref.losses import bradley_terry
 from minipref.model.bases import load_base
 
@@ -70,18 +70,20 @@ def test_states_that_do_not_know_the_language_carry_the_reward_over(problem):
     torch.testing.assert_close(model(b), model(a))
 
 
-def test_the_state_before_the_end_of_each_row():
+def test_the_state_before_the_end_of_each_row_and_its_mean_word():
     policy = load_base("chat-two-language", 0)
     prompts = TWO_LANGUAGES.prompts(20, dice(0, "test/states"))
     texts = [TWO_LANGUAGES.demonstration(prompt, dice(1, "test/states")) for prompt in prompts]
     asked = [TWO_LANGUAGES.encode_prompt(prompt) for prompt in prompts]
     answered = [TWO_LANGUAGES.encode_response(text) for text in texts]
-    states = last_states(policy, Rows.of(asked, answered))
-    assert states.shape == (20, 64)
+    states = features(policy, Rows.of(asked, answered))
+    assert states.shape == (20, 128)
     with torch.no_grad():
         for i in (0, 7, 19):
             alone = policy.hidden(torch.tensor([asked[i] + answered[i][:-1]]))[0, -1]
-            torch.testing.assert_close(states[i], alone, rtol=1e-4, atol=1e-4)
+            words = policy.embedding(torch.tensor(answered[i])).mean(0)
+            expected = torch.cat([alone, words])
+            torch.testing.assert_close(states[i], expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
