@@ -127,6 +127,14 @@ class Reason:
         """The shortest response that is right in every step."""
         return self._response(prompt, list(prompt.values))
 
+    def solutions(self, prompt: ReasonPrompt) -> list[str]:
+        """Every well-formed response that is right in every step: with each opener and closer."""
+        return [
+            opener + self._response(prompt, list(prompt.values), closer)
+            for opener in ("", f"{OPENER} ")
+            for closer in CLOSERS
+        ]
+
     def demonstration(
         self, prompt: ReasonPrompt, dice: random.Random, corruption: float = 0.0
     ) -> str:

@@ -170,7 +170,7 @@ def mcts_dpo(
         are ranked by Q: one visited more often than the better one gets alpha = 1/2, and its margin
         is drawn to 0. A chosen step without visits counts as visited once. `cdpo` has one alpha
         for all pairs.
-    Source: Xie et al. 2024, arXiv 2405.00451 (paper 047), Eq. 5 and the official code.
+    Source: Xie et al. 2024, arXiv 2405.00451 (paper 047), and its official code.
     """
     smoothing = wide(rejected_visits) / (wide(chosen_visits).clamp(min=1) + wide(rejected_visits))
     alpha = smoothing.clamp(0, 0.5)

@@ -28,6 +28,7 @@ def generate(
     top_k: int | None = None,
     top_p: float | None = None,
     eos: int = EOS,
+    stops: tuple[int, ...] = (),
 ) -> list[list[int]]:
     """Draw a response to each prompt; <eos> is part of it when it came.
 
@@ -40,6 +41,7 @@ def generate(
         top_k: only the k likeliest tokens, if given.
         top_p: only the smallest set of likeliest tokens that holds this probability, if given.
         eos: the token that ends a response.
+        stops: further tokens that end it, such as a full stop where one step is wanted.
 
     Raises: ValueError for an empty prompt or a number out of range.
     """
@@ -63,7 +65,8 @@ def generate(
             probabilities = distribution(logits, temperature, top_k, top_p)
             tokens = draw(probabilities, uniforms[:, step])
         responses[alive, step] = tokens.masked_fill(done, -1)
-        done |= tokens == eos
+        for end in (eos, *stops):
+            done |= tokens == end
         finished = int(done.sum())
         if finished == len(done) or step == max_new_tokens - 1:
             break

@@ -139,6 +139,13 @@ def test_the_ends_of_the_unit_interval():
     assert draw(probabilities, almost_one).tolist() == [2]
 
 
+@given(prompts=prompts_of, seed=st.integers(0, 99), stop=st.integers(4, VOCABULARY - 1))
+def test_a_stop_ends_a_response_where_it_first_comes(prompts, seed, stop):
+    plain, stopped = sample(policy(), prompts, seed), sample(policy(), prompts, seed, stops=(stop,))
+    for long, short in zip(plain, stopped, strict=True):
+        assert short == (long[: long.index(stop) + 1] if stop in long else long)
+
+
 def test_no_prompts_no_responses():
     assert sample(policy(), []) == []
 

@@ -1,0 +1,1 @@
+"""Search: look ahead before answering, and learn from what was seen."""
