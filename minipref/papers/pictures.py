@@ -44,7 +44,7 @@ def picture(panels: Panel | Sequence[Panel], runs: Runs) -> Figure:
         raise ValueError(f"FIGURE shows {sorted(unknown)}, which the row does not measure")
     tall = max(len(panel.rows) if isinstance(panel, Dots) else 6 for panel in panels)
     with plt.style.context(style.STYLE):
-        width, height = 1.5 + 4.0 * len(panels), 1.4 + 0.26 * max(tall, 4)
+        width, height = 2.2 + 4.0 * len(panels), 1.4 + 0.26 * max(tall, 4)
         fig, axes = style.figure(len(panels), width=width, height=height, squeeze=False)
         for ax, panel in zip(axes[0], panels, strict=True):
             draw: Callable[..., None] = dots if isinstance(panel, Dots) else lines
@@ -107,7 +107,7 @@ def place(runs: Runs, x: float | str, control: bool) -> float:
     return float(x)
 
 
-def wrapped(title: str, width: int = 52) -> str:
+def wrapped(title: str, width: int = 44) -> str:
     """A title in lines of at most `width` characters."""
     rows = [""]
     for word in title.split():

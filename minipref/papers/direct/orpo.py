@@ -4,10 +4,8 @@ Fine-tuning on chosen answers teaches a model how answers look here, and both an
 like that: the rejected one becomes likelier too. ORPO adds the log odds ratio of the pair to the
 likelihood, in the same stage and without a reference, and the two come apart.
 
-Here a base reads pairs by people who explain and hedge more than it does ("i think ..."). Had it
-sampled the pairs itself, the two could not rise together: on average over its own samples nothing
-is likelier than under itself (Gibbs). The weight is 1, the official code's default: the paper's 0.1
-shows little in so few steps. Win rates are at each arm's better rate, not at equal KL.
+Here a base reads pairs by people who explain and hedge more than it does: over its own samples
+nothing can grow likelier on average (Gibbs). The weight is 1 (official code), not 0.1.
 """
 
 from __future__ import annotations
@@ -44,6 +42,8 @@ PAPER = Paper(
     data="two answers to each of 1600 prompts, by people whose habits the base does not share",
     feedback="Bradley-Terry labels at temperature 0.5",
     algorithm="likelihood of the chosen answer and a log odds ratio, in one stage",
+    limit="The gap opens 2.0 to 2.6 times as far as SFT's, clearly more than twice at three seeds "
+    "(0.005 nats a token can be seen). At equal KL ORPO earns no more than SFT.",
 )
 
 

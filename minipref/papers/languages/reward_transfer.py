@@ -2,9 +2,9 @@
 
 Preferences are collected in few languages. The paper trains a reward model where they are, and
 uses it where they are not: best-of-n in the target language wins nearly as often as with a reward
-model of its own, sometimes more often. Here two toy languages have the same words in two forms. The base
-has read both, and lines that mix them; the reward model is a linear head on its frozen last state
-and mean word, fitted to pairs of language A, and picks one of 16 answers in B.
+model of its own, sometimes more often. Here two toy languages have the same words in two forms. The
+base has read both, and lines that mix them; the reward model is a linear head on its frozen last
+state and mean word, fitted to pairs of language A, and picks one of 16 answers in B.
 
 A base that never saw a mixed line shows where the transfer comes from. Annotators of each language
 like a filler of their own (+0.7 nats). No reinforcement learning, best-of-n alone. A head that may
