@@ -149,7 +149,10 @@ def failed_page(folder: Path = FOLDER) -> str:
                 f"{count(claim['verdicts'])} seeds, {least} of {of} wanted. "
                 f"Paper: {claim['paper']}."
             ]
-        lines += ["", entry.paper.limit, ""] if entry.paper.limit else [""]
+        if failed:
+            lines.append("")
+        if entry.paper.limit:
+            lines += [entry.paper.limit, ""]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -122,8 +122,9 @@ OF_A_POLICY = sorted(name for name, entry in REGISTRY.items() if entry.logps != 
 def test_every_policy_loss_can_be_an_objective(name):
     batch = desirable(labelled(0)) if name == "kto" else labelled(0)
     old = torch.zeros(batch.rows.ids.shape)
-    weights = {"weights": torch.ones(old.shape), "kl_weights": torch.ones(old.shape)}
-    batch = batch.with_columns(old_token_logps=old, **weights).with_pairs(labelled(0).pairs)
+    more = {"weights": torch.ones(old.shape), "kl_weights": torch.ones(old.shape)}
+    more |= {"visits": torch.arange(1.0, len(batch) + 1), "baselines": torch.zeros(len(batch))}
+    batch = batch.with_columns(old_token_logps=old, **more).with_pairs(labelled(0).pairs)
     now = policy(1)
     loss, metrics = Objective.of(name, reference=policy(2))(now, batch)
     loss.backward()

@@ -63,6 +63,7 @@ def test_pushes_make_up_the_gradient_of_every_pair_loss(loss, rows, seed, other)
     """Paper 001, Eq. 1: the gradient is that of sum of push * log pi, pushes held constant."""
     policy = transformer(seed)
     batch = Batch(("",) * 4, ("",) * 4, Rows.of(*zip(*rows, strict=True)), torch.arange(4) // 2)
+    batch = batch.with_columns(visits=torch.tensor([2.0, 5.0, 3.0, 1.0]))  # of a search
     batch = batch.with_pairs(torch.tensor([[1, 0], [2, 3]]))
     reference = transformer(other) if REGISTRY[loss].reference else None
     objective = Objective.of(loss, reference=reference)

@@ -44,7 +44,7 @@ def setup(seed: int, scale: float) -> Setup:
     return Setup(
         replace(chat, prompts=chat.prompts[: max(64, round(size * 768))]),
         learnt_judge(chat.base, seed, size),
-        CHAT.prompts(max(32, round(size * 160)), dice(seed, "090/dev")),
+        CHAT.prompts(max(16, round(size * 160)), dice(seed, "090/dev")),
         load_base("chat-nano", (seed + 1) % 3),
     )
 
