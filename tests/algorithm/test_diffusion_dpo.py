@@ -122,6 +122,7 @@ def test_the_source_draws_pairs_that_there_are(seed, size, batch_size):
     assert torch.equal(where, (batch.x0[1][:, None] == rejected).all(-1))
 
 
+@pytest.mark.slow
 def test_training_prefers_what_was_chosen_and_leaves_the_reference_alone():
     policy = denoiser(0)
     objective = DiffusionDPO(policy, beta=20)

@@ -74,6 +74,7 @@ def test_bad_input(trunk, seen):
         fit(trunk, few)
 
 
+@pytest.mark.slow
 def test_its_tokens_are_counted(trunk, unseen):
     with counting() as work:
         fit(trunk, unseen, steps=1, batch_size=len(unseen.pairs))

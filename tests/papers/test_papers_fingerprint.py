@@ -99,6 +99,7 @@ def test_every_number_of_a_row_counts(number):
     assert prints.plain(body) != prints.plain(prints.ast.parse(f"x = {number + 1}").body)
 
 
+@pytest.mark.slow
 def test_every_row_has_its_own():
     found = [prints.fingerprint(entry.path) for entry in catalogue().values()]
     assert len(set(found)) == len(found)

@@ -89,6 +89,7 @@ def test_what_is_stored_is_as_new_as_the_code(key):
     assert {run["scale"] for run in stored["runs"]} == {1.0}
 
 
+@pytest.mark.slow
 def test_the_template_is_a_row_that_holds():
     row = importlib.import_module("minipref.papers.template.my_paper")
     assert declared((HERE / "template" / "my_paper.py").read_text()) == row.PAPER
