@@ -48,8 +48,8 @@ PAPER = Paper(
     data="1000 questions of one and two hops, with edits, their notes, and noise",
     feedback="by construction: the answer of the highest source",
     algorithm="SFT",
-    limit="right in 0.37 of conflicts only (0.22 at the start), and it forgets: memory falls from "
-    "0.80 to 0.57 beside 0 to 2 noisy notes, from 1.00 to 0.87 beside none, as it learns to copy",
+    limit="Right in 0.37 of conflicts only (0.22 at the start), and it forgets: memory falls from "
+    "0.80 to 0.57 beside 0 to 2 noisy notes, from 1.00 to 0.87 beside none.",
 )
 ITEMS, BATCH, EPOCHS, RATE = 1000, 16, 2, 2e-3
 NOISE = (0, 1, 2)  # notes on other matters
