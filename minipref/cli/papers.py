@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -126,17 +126,23 @@ def run(
 
 def keep(result: Result, folder: Path) -> None:
     """Write a run's JSON and its picture."""
+    from minipref.model.checkpoint import write_atomically
+
+    name = f"{result.key}-{result.seed}{'-control' if result.control else ''}"
+    found = result.to_json()
+    write_atomically(folder / f"{name}.json", (json.dumps(found) + "\n").encode())
+    write_picture(result.key, [found], folder / f"{name}.png")
+
+
+def write_picture(key: str, runs: list[dict[str, Any]], path: Path) -> None:
+    """Draw a row's figure from runs of it."""
     import importlib
 
     from minipref.model.checkpoint import write_atomically
     from minipref.papers.catalogue import find
     from minipref.papers.pictures import png
 
-    name = f"{result.key}-{result.seed}{'-control' if result.control else ''}"
-    found = result.to_json()
-    write_atomically(folder / f"{name}.json", (json.dumps(found) + "\n").encode())
-    figure = importlib.import_module(find(result.key).module).FIGURE
-    write_atomically(folder / f"{name}.png", png(figure, [found]))
+    write_atomically(path, png(importlib.import_module(find(key).module).FIGURE, runs))
 
 
 def show(result: Result) -> None:
@@ -227,14 +233,9 @@ def news(found: Result | Failure) -> str:
 
 def draw(key: str, folder: Path) -> None:
     """The row's figure, from what is stored."""
-    import importlib
-
-    from minipref.model.checkpoint import write_atomically
     from minipref.papers.catalogue import find
-    from minipref.papers.pictures import png
     from minipref.papers.results import load, reported
 
     if (stored := load(find(key), folder)) is not None:
-        figure = importlib.import_module(find(key).module).FIGURE
         runs = reported(stored) + reported(stored, control=True)
-        write_atomically(folder / f"{key}.png", png(figure, runs))
+        write_picture(key, runs, folder / f"{key}.png")
