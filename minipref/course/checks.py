@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..data.streams import stream
 from ..losses import registry
-from ..losses.coefficient import belongs_to_policy
+from ..losses.vocabulary import belongs_to_policy
 
 BATCH = 32
 Inputs = dict[str, Tensor]

@@ -3,9 +3,10 @@
 from .coefficient import gradient_coefficient
 from .diffusion import diffusion_dpo
 from .listwise import plackett_luce
-from .pairwise import cdpo, cpo, dpo, flex_dpo, hinge, ipo, mcts_dpo, orpo, rdpo, simpo, simpo_gamma
+from .pairwise import cdpo, dpo, flex_dpo, hinge, ipo, mcts_dpo, rdpo
 from .pointwise import derangement, kto, kto_reference_point
 from .policy_gradient import group_advantages, grpo, ppo_clip, remax, rloo
+from .reference_free import cpo, orpo, simpo, simpo_gamma
 from .reward import bradley_terry
 from .tokenwise import sft, sparsepo
 

@@ -15,11 +15,10 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
+from .vocabulary import kind_of
+
 P = ParamSpec("P")
 R = TypeVar("R")
-
-BOOLEAN = {"mask", "desirable"}
-INTEGER = {"groups"}
 
 
 def checked(
@@ -92,9 +91,10 @@ def check_tensors(loss: str, tensors: Mapping[str, Any], shapes: Mapping[str, st
 
 
 def _check_dtype(loss: str, name: str, value: Tensor) -> None:
-    if name in BOOLEAN:
+    kind = kind_of(name).dtype
+    if kind == "bool":
         fits, wanted = value.dtype == torch.bool, "bool"
-    elif name in INTEGER:
+    elif kind == "integer":
         integer = not (value.is_floating_point() or value.is_complex())
         fits, wanted = integer and value.dtype != torch.bool, "integer"
     else:
@@ -106,8 +106,8 @@ def _check_dtype(loss: str, name: str, value: Tensor) -> None:
 def _check_values(loss: str, name: str, value: Tensor, mask: Tensor | None) -> None:
     """Finite numbers wherever the mask is True, and groups in which there is somebody to compare"""
     finite = torch.isfinite(value)
-    if mask is not None and mask.shape == value.shape:
-        finite = finite | ~mask
+    if mask is not None and mask.shape == value.shape[:2]:
+        finite = finite | ~mask.view(mask.shape + (1,) * (value.dim() - 2))
     if not bool(finite.all()):
         raise ValueError(f"{loss}: {name} holds nan or inf")
     if name == "groups" and bool((value.unique(return_counts=True)[1] < 2).any()):

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .vocabulary import belongs_to_policy
+
 
 def gradient_coefficient(
     loss: Callable[..., Tensor], *args: Any, **kwargs: Any
@@ -43,9 +45,3 @@ def gradient_coefficient(
         for name, gradient in zip(trained, gradients, strict=True)
         if gradient is not None
     }
-
-
-def belongs_to_policy(name: str) -> bool:
-    """Is this input something that the parameters in training change?"""
-    trained = ("logps", "rewards", "errors")
-    return name.endswith(trained) and not name.startswith(("ref_", "old_"))

@@ -10,7 +10,7 @@ from .registry import policy_gradient
 TOKENS = "batch length"
 
 
-@policy_gradient(paper="2402.14740", on_policy=True)
+@policy_gradient(paper="2402.14740", on_policy=True, batchwise=True)
 def rloo(logps: Tensor, rewards: Tensor, groups: Tensor) -> Tensor:
     """RLOO: REINFORCE whose baseline is the mean reward of the prompt's other responses.
 

@@ -34,6 +34,7 @@ class Entry:
     reference        does it need a reference policy?
     logps            "sum" or "mean" over the response, "token", or "none"
     on_policy        must the responses come from the policy that is trained?
+    batchwise        does a row's loss depend on the other rows? Then micro-batches do not add up
     """
 
     name: str
@@ -48,6 +49,11 @@ class Entry:
     reference: bool = False
     logps: str = "sum"
     on_policy: bool = False
+    batchwise: bool = False
+
+    def axes(self, name: str) -> list[str]:
+        """The names of an input's dimensions."""
+        return self.shapes.get(name, "batch").split()
 
 
 REGISTRY: dict[str, Entry] = {}
@@ -71,6 +77,7 @@ def family(kind: str) -> Callable[..., Callable[[Callable[P, Tensor]], Callable[
         reference: bool = False,
         logps: str = "sum",
         on_policy: bool = False,
+        batchwise: bool = False,
         shapes: dict[str, str] | None = None,
         ranges: dict[str, str] | None = None,
     ) -> Callable[[Callable[P, Tensor]], Callable[P, Tensor]]:
@@ -90,6 +97,7 @@ def family(kind: str) -> Callable[..., Callable[[Callable[P, Tensor]], Callable[
                 reference=reference,
                 logps=logps,
                 on_policy=on_policy,
+                batchwise=batchwise,
             )
             return function
 

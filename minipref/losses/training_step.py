@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .registry import Entry
+from .vocabulary import kind_of
 
 # what the script may name
 PREAMBLE = """
@@ -25,18 +26,7 @@ from .policy_gradient import group_advantages
 from .training_step import random_rows
 """
 MODEL = "nn.Sequential(nn.Embedding(50, 16), nn.Linear(16, {}))"
-DATA = {  # what neither the model nor the rows of tokens give
-    "desirable": "desirable = torch.arange(8) % 2 == 0  # yours: was it liked?",
-    "chosen_visits": "chosen_visits = torch.arange(8.0, 16.0)  # yours: of the search",
-    "rejected_visits": "rejected_visits = torch.arange(8.0)",
-    "chosen_weights": "chosen_weights = chosen_mask.float()  # yours: masks, learnt or read off",
-    "rejected_weights": "rejected_weights = rejected_mask.float()",
-    "chosen_kl_weights": "chosen_kl_weights = chosen_mask.float()",
-    "rejected_kl_weights": "rejected_kl_weights = rejected_mask.float()",
-    "groups": "groups = torch.arange(8) // 4  # four responses to each of two prompts",
-    "rewards": "rewards = torch.rand(8)  # yours: what each sampled response earned",
-    "baselines": "baselines = torch.rand(8)  # yours: what the greedy response earned",
-}
+SIZES = {"batch": 8, "length": 12, "k": 4, "vocabulary": 50}
 ADVANTAGES = {
     1: "advantages = group_advantages(rewards, groups)",
     2: "advantages = (rewards - rewards.mean())[:, None].expand(8, 12)  # yours: a critic's",
@@ -92,40 +82,62 @@ def from_model(entry: Entry, name: str) -> str | None:
     if name in ("chosen_kl", "rejected_kl"):
         side = name.removesuffix("kl")
         return f"{name} = token_kl(model({side}ids), reference({side}ids), {side}mask)"
-    parts = re.fullmatch(r"(ref_|old_)?(chosen_|rejected_)?(mean_logps|logps|rewards|errors)", name)
+    outputs = "mean_logps|logps|rewards|errors|values"
+    parts = re.fullmatch(rf"(ref_|old_)?(chosen_|rejected_)?({outputs})", name)
     if parts is None or (name == "rewards" and entry.logps != "none"):
         return None
     policy, side, output = parts[1] or "", parts[2] or "", parts[3]
     policy = "reference" if policy == "ref_" else "model"
     if output == "errors":
         return f"{name} = denoising_errors({policy}, {side}images, noise)"
+    shape = ".view(2, 4)  # two lists of four" if entry.axes(name) == ["batch", "k"] else ""
     if output == "rewards":
-        shape = ".view(2, 4)  # two lists, best first" if not side else ""
         return f"{name} = last_token_rewards({policy}({side}ids), {side}mask){shape}"
-    token = entry.shapes.get(name) == "batch length"
+    if output == "values":
+        return f"{name} = {policy}({side}ids)[..., 0]"
+    if entry.axes(name) == ["batch", "length", "vocabulary"]:
+        return f"{name} = {policy}({side}ids).log_softmax(-1)"
+    token = entry.axes(name) == ["batch", "length"]
     kind = "token_logps" if token else "mean_logps" if output == "mean_logps" else "sequence_logps"
-    return f"{name} = {kind}({policy}({side}ids), {side}ids, {side}mask)"
+    return f"{name} = {kind}({policy}({side}ids), {side}ids, {side}mask){shape}"
 
 
 def data(entry: Entry) -> list[str]:
     """The lines that draw a batch."""
-    if entry.family == "diffusion":
-        return ["chosen_images, rejected_images, noise = torch.randn(3, 8, 16)  # yours"]
-    sides = dict.fromkeys(
-        side for name in entry.inputs for side in ("chosen_", "rejected_") if side in name
+    if entry.family == "diffusion" and entry.logps == "none":
+        images = ["chosen_images", "rejected_images", "noise"]
+        if not any(name.startswith("chosen_") for name in entry.inputs):
+            images = ["images", "noise"]
+        lines = [f"{', '.join(images)} = torch.randn({len(images)}, 8, 16)  # yours"]
+    else:
+        sides = dict.fromkeys(
+            side for name in entry.inputs for side in ("chosen_", "rejected_") if side in name
+        )
+        lines = [f"{side}ids, {side}mask = random_rows()  # yours" for side in sides or [""]]
+    made = {name for side in ("", "chosen_", "rejected_") for name in [f"{side}mask"]}
+    needed = [name for name in entry.inputs if from_model(entry, name) is None and name not in made]
+    if needed.count("advantages"):
+        per_token = entry.axes("advantages") == ["batch", "length"]
+        needed += ["rewards"] if per_token else ["rewards", "groups"]
+        lines += [drawn(entry, n) for n in dict.fromkeys(needed) if n != "advantages"]
+        return [*lines, ADVANTAGES[2 if per_token else 1]]
+    return lines + [drawn(entry, name) for name in needed]
+
+
+def drawn(entry: Entry, name: str) -> str:
+    """The line that makes up one input where there is no data."""
+    sizes = SIZES | ({"batch": 2} if any("k" in entry.axes(n) for n in entry.inputs) else {})
+    shape = [sizes[axis] for axis in entry.axes(name)]
+    text = kind_of(name).example.format(
+        shape=", ".join(map(str, shape)) if shape else "()", size=torch.Size(shape).numel()
     )
-    lines = [f"{side}ids, {side}mask = random_rows()  # yours" for side in sides or [""]]
-    needed = list(entry.inputs) if entry.logps != "none" else []
-    if "advantages" in needed:
-        per_token = entry.shapes.get("advantages") == "batch length"
-        needed = ["rewards"] if per_token else ["rewards", "groups"]
-        return [*lines, *map(DATA.__getitem__, needed), ADVANTAGES[2 if per_token else 1]]
-    return lines + [DATA[name] for name in needed if name in DATA]
+    note = kind_of(name).note
+    return f"{name} = {text}" + (f"  # yours: {note}" if note else "  # yours")
 
 
 def model(entry: Entry) -> str:
     """The stand-in for what is trained."""
-    if entry.family == "diffusion":
+    if entry.family == "diffusion" and entry.logps == "none":
         return "nn.Linear(16, 16)  # yours: noisy images (batch, elements) to their noise"
     if entry.logps == "none":
         return f"{MODEL.format(1)}  # yours: ids to rewards"

@@ -3,18 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from minipref.losses.checks import BOOLEAN
-
-RANGES = {  # in which numbers a tensor is drawn, by the last word of its name
-    "logps": (-3.0, -1e-3),
-    "rewards": (-5.0, 5.0),
-    "advantages": (-3.0, 3.0),
-    "baselines": (-5.0, 5.0),
-    "errors": (0.0, 3.0),
-    "kl": (0.0, 5.0),
-    "weights": (0.0, 2.0),
-    "visits": (0.0, 30.0),
-}
+from minipref.losses.vocabulary import kind_of
 
 
 def tensors(shape, low, high, dtype=torch.float64):
@@ -40,26 +29,33 @@ def masks_of(draw, batch, length, empty=False):
 
 
 @st.composite
-def inputs(draw, entry, *, ranges=None, dtype=torch.float64, empty=False, batch=None):
-    """{name: tensor} for a loss, all its optional tensors present or absent."""
-    ranges = RANGES | (ranges or {})
+def inputs(draw, entry, *, whole=False, dtype=torch.float64, empty=False, batch=None):
+    """{name: tensor} for a loss: ordinary numbers, or anything of the `whole` range."""
     sizes = {
         "batch": batch or draw(st.integers(2, 5)),
         "length": draw(st.integers(1, 4)),
-        "k": draw(st.integers(1, 4)),
+        "k": draw(st.integers(2, 4)),
+        "vocabulary": 3,
     }
     arguments = {}
     for name in entry.inputs:
-        shape = [sizes[axis] for axis in entry.shapes.get(name, "batch").split()]
-        if name == "mask":
+        kind, shape = kind_of(name), [sizes[axis] for axis in entry.axes(name)]
+        count = torch.Size(shape).numel()
+        if name.endswith("mask"):
             arguments[name] = draw(masks_of(*shape, empty=empty))
-        elif name in BOOLEAN:
-            flags = st.lists(st.booleans(), min_size=shape[0], max_size=shape[0])
-            arguments[name] = torch.tensor(draw(flags))
         elif name == "groups":
             arguments[name] = draw(groups_of(*shape))
+        elif kind.dtype == "bool":
+            flags = st.lists(st.booleans(), min_size=count, max_size=count)
+            arguments[name] = torch.tensor(draw(flags)).reshape(shape)
+        elif kind.dtype == "integer":
+            counts = st.lists(st.integers(kind.low, kind.high), min_size=count, max_size=count)
+            arguments[name] = torch.tensor(draw(counts)).reshape(shape)
         else:
-            arguments[name] = draw(tensors(shape, *ranges[name.split("_")[-1]], dtype))
+            ends = (kind.least, kind.most) if whole else (kind.low, kind.high)
+            arguments[name] = draw(tensors(shape, *ends, dtype))
+            if entry.axes(name)[-1:] == ["vocabulary"] and name.endswith("logps"):
+                arguments[name] = arguments[name].log_softmax(-1)
     return arguments
 
 
