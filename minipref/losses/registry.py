@@ -68,6 +68,15 @@ def get(name: str) -> Entry:
     return REGISTRY[name]
 
 
+def entry_of(loss: Callable[..., Tensor]) -> Entry:
+    """The entry of a loss: a registered one, or what a modifier has made of one.
+
+    Raises: ValueError for a function that is neither.
+    """
+    entry = getattr(loss, "entry", None)
+    return entry if isinstance(entry, Entry) else get(getattr(loss, "__name__", repr(loss)))
+
+
 def family(kind: str) -> Callable[..., Callable[[Callable[P, Tensor]], Callable[P, Tensor]]]:
     """The decorator of a family: `@pairwise(paper="070", reference=True, ranges={...})`."""
 
