@@ -8,6 +8,7 @@ policy or the reference (`ref_`), at the pair's chosen or rejected row (`chosen_
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from ..data.batch import Batch
-from ..losses import registry
 from ..losses.pointwise import kto_reference_point
 from ..losses.policy_gradient import group_advantages
+from ..losses.registry import entry_of, get
 from ..model.fit import Metrics
 from ..model.kl import token_kl
 from ..model.logprobs import sequence_logps, token_logps
@@ -75,6 +76,12 @@ class Quantities:
         self.kl_penalty = kl_penalty
         self._known: dict[str, Tensor] = {}
 
+    def ranked(self, name: str) -> Tensor:
+        """A quantity of ranked lists: (lists, k), best first."""
+        if self.batch.rankings is None:
+            raise ValueError(f"{name} needs rankings; the feedback has ranked nothing")
+        return self.row(name)[self.batch.rankings]
+
     def __getitem__(self, name: str) -> Tensor:
         """A quantity by the name it has as the argument of a loss."""
         for column, side in enumerate(("chosen_", "rejected_")):
@@ -102,6 +109,8 @@ class Quantities:
                     return token_logps(self._reference(name), rows)
             case "token_kl":  # of the reference's next-token distributions from the policy's
                 return token_kl(self._reference(name), self.policy, rows)
+            case "response_kl":
+                return self.row("token_kl").sum(1)
             case "ref_logps" if name not in columns:
                 with torch.no_grad():
                     return sequence_logps(self._reference(name), rows)
@@ -168,7 +177,7 @@ class Objective:
         kl_penalty: float,
         hyperparameters: dict[str, Any],
     ):
-        self.loss, self.entry = loss, registry.get(loss.__name__)
+        self.loss, self.entry = loss, entry_of(loss)
         self.reference, self.kl_penalty = reference, kl_penalty
         self.hyperparameters = hyperparameters
 
@@ -184,31 +193,49 @@ class Objective:
         """The objective of a registered loss.
 
         Args:
-            loss: a loss of `minipref.losses`, or its name.
+            loss: a loss of `minipref.losses`, its name, or what a modifier has made of one.
             reference: a policy to freeze as it is now, or a `Moving` reference.
             kl_penalty: for losses on rewards, how much of log(pi/pi_ref) is taken off (nats^-1).
             hyperparameters: passed on to the loss.
         """
-        function = registry.get(loss).function if isinstance(loss, str) else loss
+        function = get(loss).function if isinstance(loss, str) else loss
         if reference is None or isinstance(reference, Frozen):
             return cls(function, reference, kl_penalty, hyperparameters)
         return cls(function, Frozen(reference), kl_penalty, hyperparameters)
 
     def __call__(self, policy: Policy, batch: Batch) -> tuple[Tensor, Metrics]:
         known = Quantities(policy, self.reference, batch, self.kl_penalty)
-        inputs = {name: known[self._alias(name)] for name in self.entry.inputs}
-        losses = self.loss(**inputs, **self.hyperparameters)
+        losses = self.loss(**self.gathered(known), **self.hyperparameters)
         if self.reference is not None:
             self.reference.follow(policy)
         return losses.mean(), self.metrics(known)
 
+    def gathered(self, known: Quantities) -> dict[str, Tensor]:
+        """What the loss takes, each input from the rows it speaks of.
+
+        What is known of a pair or of a list stands in the row of its chosen, or best, response.
+        """
+        inputs = {}
+        paired = any(name.startswith("chosen_") for name in self.entry.inputs)
+        ranked = any("k" in self.entry.axes(name) for name in self.entry.inputs)
+        for name in self.entry.inputs:
+            quantity, axes = self._alias(name), self.entry.axes(name)
+            if "k" in axes:
+                inputs[name] = known.ranked(quantity)
+            elif ranked and axes:
+                inputs[name] = known.ranked(quantity)[:, 0]
+            elif paired and axes and "chosen" not in name and "rejected" not in name:
+                inputs[name] = known[f"chosen_{quantity}"]
+            else:
+                inputs[name] = known[quantity]
+        return inputs
+
     def _alias(self, name: str) -> str:
         """Token-wise losses call a token's log-prob `logps`, as the others call a response's."""
-        if self.entry.shapes.get(name) == "batch length" and name != "mask":
-            if name.endswith("_kl"):  # `kl` alone is KTO's reference point
-                return name.replace("_kl", "_token_kl")
-            return name.replace("logps", "token_logps").replace("advantages", "token_advantages")
-        return name
+        if self.entry.shapes.get(name) != "batch length" or name == "mask":
+            return re.sub("_kl$", "_response_kl", name)  # `kl` alone is KTO's reference point
+        name = name.replace("logps", "token_logps").replace("advantages", "token_advantages")
+        return re.sub("_kl$", "_token_kl", name)
 
     @torch.no_grad()
     def metrics(self, known: Quantities) -> Metrics:

@@ -46,11 +46,13 @@ def pushes(policy: Policy, pairs: Batch, objective: Objective) -> dict[str, Tens
         raise ValueError(f"objective: expected a loss on pairs, got {objective.entry.name}")
     with torch.no_grad():
         known = Quantities(policy, objective.reference, pairs)
-        inputs = {name: known[name] for name in objective.entry.inputs}
+        inputs = objective.gathered(known)
     found = gradient_coefficient(objective.loss, **inputs, **objective.hyperparameters)
     total = {side: torch.zeros(len(index)) for side, index in sides(pairs).items()}
     for name, push in found.items():
         side = name.split("_")[0]
+        if side not in total:
+            raise ValueError(f"objective: {objective.entry.name} pushes a third response, {name}")
         total[side] = total[side] + (push / known[f"{side}_lengths"] if "_mean_" in name else push)
     return total
 

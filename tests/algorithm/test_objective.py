@@ -15,7 +15,9 @@ from minipref.data.streams import stream
 from minipref.feedback.annotators import bt
 from minipref.feedback.points import desirable
 from minipref.feedback.rewards import Rewards
+from minipref.losses.modifiers import weighted, with_nll
 from minipref.losses.registry import REGISTRY
+from minipref.losses.vocabulary import kind_of
 from minipref.model.logprobs import sequence_logps
 from minipref.model.tabular import TabularPolicy
 
@@ -115,21 +117,59 @@ def test_kto_measures_its_reference_point_on_mismatched_pairs():
     assert known["kl"].item() == pytest.approx(max(0.0, log_ratio.mean().item()), rel=1e-5)
 
 
-OF_A_POLICY = sorted(name for name, entry in REGISTRY.items() if entry.logps != "none")
+COMPUTED = {"logps", "mean_logps", "lengths", "mask", "groups", "rewards", "advantages", "kl"}
+COMPUTED |= {f"ref_{name}" for name in ("logps", "mean_logps")} | {"response_kl", "desirable"}
 
 
-@pytest.mark.parametrize("name", OF_A_POLICY)
-def test_every_policy_loss_can_be_an_objective(name):
-    batch = desirable(labelled(0)) if name == "kto" else labelled(0)
+def without_side(name):
+    return name.replace("chosen_", "").replace("rejected_", "")
+
+
+def can_be_an_objective(entry):
+    """Is every input a quantity of rows, or a column that data can bring?"""
+    axes = {tuple(entry.axes(name)) for name in entry.inputs}
+    fits = axes <= {("batch",), ("batch", "length"), ("batch", "k"), ()}
+    models = ("teacher_", "weak_", "sampled_", "anchor_", "predicted_", "category_")
+    return fits and entry.logps != "none" and not any(n.startswith(models) for n in entry.inputs)
+
+
+def with_stand_ins(batch, entry):
+    """The batch with a column for all that the loss takes and no model gives."""
+    columns = {}
+    for full in entry.inputs:
+        name = without_side(full)
+        if name not in COMPUTED and name not in batch.columns:
+            kind = kind_of(name)
+            numbers = torch.linspace(kind.low, kind.high, len(batch))
+            if entry.axes(full) == ["batch", "length"]:
+                numbers = numbers[:, None].expand(batch.rows.ids.shape)
+            types = {"bool": torch.bool, "integer": torch.int64, "float": torch.float32}
+            columns[name] = numbers.to(types[kind.dtype])
     old = torch.zeros(batch.rows.ids.shape)
-    more = {"weights": torch.ones(old.shape), "kl_weights": torch.ones(old.shape)}
-    more |= {"visits": torch.arange(1.0, len(batch) + 1), "baselines": torch.zeros(len(batch))}
-    batch = batch.with_columns(old_token_logps=old, **more).with_pairs(labelled(0).pairs)
+    return batch.with_columns(old_token_logps=old, **columns)
+
+
+@pytest.mark.parametrize("name", sorted(n for n, e in REGISTRY.items() if can_be_an_objective(e)))
+def test_every_policy_loss_can_be_an_objective(name):
+    batch = desirable(labelled(0)) if "desirable" in REGISTRY[name].inputs else labelled(0)
+    batch = with_stand_ins(batch, REGISTRY[name]).with_pairs(labelled(0).pairs)
+    batch = batch.with_rankings(torch.arange(len(batch)).view(-1, 2))
     now = policy(1)
     loss, metrics = Objective.of(name, reference=policy(2))(now, batch)
     loss.backward()
     assert next(now.parameters()).grad.abs().sum() > 0
     assert all(isinstance(value, float) for value in metrics.values())
+
+
+def test_what_modifiers_make_is_an_objective():
+    batch, now, ref = labelled(0), policy(1), policy(2)
+    batch = batch.with_columns(weights=torch.arange(1.0, len(batch) + 1))
+    loss = with_nll(weighted(losses.dpo), 0.5)
+    value, _ = Objective.of(loss, reference=ref, beta=0.2)(now, batch)
+    logps = [sequence_logps(m, batch.rows[rows]) for m in (now, ref) for rows in batch.pairs.T]
+    chosen = batch.pairs[:, 0]
+    by_hand = batch.columns["weights"][chosen] * losses.dpo(*logps, beta=0.2) - 0.5 * logps[0]
+    assert torch.allclose(value, by_hand.mean())  # responses of one token: sum and mean agree
 
 
 def test_what_is_missing_is_named():

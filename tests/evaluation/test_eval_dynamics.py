@@ -1,6 +1,7 @@
 """Probes of the dynamics: pushes that make up the gradient, slopes that follow from them."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -20,7 +21,14 @@ from minipref.model.tabular import TabularPolicy
 from minipref.model.transformer import Config, Transformer
 
 WORLD = Bandit(prompts=3, responses=4)
-PAIRWISE = sorted(name for name, entry in REGISTRY.items() if entry.family == "pairwise")
+COLUMNS = {"logps", "mean_logps", "visits", "lengths", "scores", "margins"}  # a row's, below
+PAIRWISE = sorted(
+    name
+    for name, entry in REGISTRY.items()
+    if entry.family == "pairwise" and not entry.batchwise
+    for bases in [{re.sub("^(ref_)?(chosen_|rejected_)?", "", key) for key in entry.inputs}]
+    if bases <= COLUMNS
+)
 logits = st.lists(st.floats(-3, 3), min_size=12, max_size=12)
 tokens = st.lists(st.integers(4, 9), min_size=1, max_size=4)
 seeds = st.integers(0, 2**32 - 1)
@@ -63,7 +71,8 @@ def test_pushes_make_up_the_gradient_of_every_pair_loss(loss, rows, seed, other)
     """Paper 001, Eq. 1: the gradient is that of sum of push * log pi, pushes held constant."""
     policy = transformer(seed)
     batch = Batch(("",) * 4, ("",) * 4, Rows.of(*zip(*rows, strict=True)), torch.arange(4) // 2)
-    batch = batch.with_columns(visits=torch.tensor([2.0, 5.0, 3.0, 1.0]))  # of a search
+    given = torch.tensor([2.0, 5.0, 3.0, 1.0])  # of a search, or of a judge
+    batch = batch.with_columns(visits=given, scores=given, margins=given / 5)
     batch = batch.with_pairs(torch.tensor([[1, 0], [2, 3]]))
     reference = transformer(other) if REGISTRY[loss].reference else None
     objective = Objective.of(loss, reference=reference)
