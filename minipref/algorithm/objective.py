@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ..data.batch import Batch
+from ..losses.advantages import group_advantages
 from ..losses.pointwise import kto_reference_point
-from ..losses.policy_gradient import group_advantages
 from ..losses.registry import entry_of, get
 from ..model.fit import Metrics
 from ..model.kl import token_kl

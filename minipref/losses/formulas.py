@@ -37,6 +37,7 @@ def evaluated(
     """
     wide_rows = any(len(entry.axes(name)) > 1 for name in entry.inputs)
     names: dict[str, Any] = WORDS | dict(numbers)
+    names["named"] = names.__getitem__  # the line above of that name
     for name, x in arguments.items():
         names[name] = x[:, None] if wide_rows and entry.axes(name) == ["batch"] else x
         if name != "groups":
@@ -58,12 +59,24 @@ def mean_of_others(values: Tensor, groups: Tensor) -> Tensor:
     return torch.stack(means)
 
 
+def batch_matched(x: Tensor, y: Tensor, values: Tensor) -> Tensor:
+    """For each of x the value of the y of equal rank; ties share their mean."""
+    values = torch.stack([values[y == each].mean() for each in y])[y.argsort()]
+    matched = torch.empty_like(values)
+    matched[x.argsort()] = values
+    return torch.stack([matched[x == each].mean() for each in x])
+
+
+def wide(x: Any) -> Tensor:
+    return torch.as_tensor(x, dtype=torch.float64)
+
+
 def where(test: Tensor, a: Any, b: Any) -> Tensor:
-    return torch.where(test.bool(), torch.as_tensor(a).double(), torch.as_tensor(b).double())
+    return torch.where(test.bool(), wide(a), wide(b))
 
 
 def larger(a: Any, b: Any) -> Tensor:
-    return torch.maximum(torch.as_tensor(a).double(), torch.as_tensor(b).double())
+    return torch.maximum(wide(a), wide(b))
 
 
 # What formulas are written with; row-wise words keep the last dimension.
@@ -71,10 +84,21 @@ WORDS: dict[str, Any] = {
     "pi": math.pi,
     **{
         name: getattr(torch, name)
-        for name in ("exp", "log", "sqrt", "abs", "sign", "sigmoid", "clamp", "zeros_like", "cos")
+        for name in (
+            "exp",
+            "log",
+            "log2",
+            "sqrt",
+            "abs",
+            "sign",
+            "sigmoid",
+            "clamp",
+            "zeros_like",
+            "cos",
+        )
     },
     "softplus": torch.nn.functional.softplus,
-    "Phi": torch.special.ndtr,  # the normal distribution's
+    "Phi": lambda x: torch.erfc(-x / 2**0.5) / 2,  # the normal distribution's
     "where": where,
     "min": torch.minimum,
     "max": larger,
@@ -87,11 +111,16 @@ WORDS: dict[str, Any] = {
     "head_sum": lambda x: x.cumsum(-1),
     "softmax": lambda x: x.softmax(-1),
     "logsumexp": lambda x: x.logsumexp(-1, keepdim=True),
+    "pair": lambda x, y: torch.stack([x, y]),
     "column": lambda x: x[:, None],
     "head": lambda x, n: x[..., :n],
     "first": lambda x: x[..., :1],
     "last": lambda x: x[..., -1:],
     "count": lambda x: x.shape[-1],
+    "ranks": lambda x: torch.ones_like(x).cumsum(-1),  # 1, 2, ..., k from the best on
+    "descending_ranks": lambda x: 1.0 + (-x).argsort(dim=-1, stable=True).argsort(-1).double(),
+    "ascending": lambda x, by: x[..., by.argsort()],
+    "steps": lambda x: x.diff(),
     # of all pairs (i, j) of a row: x_i - x_j and the like, (..., i, j)
     "over_i": lambda x: x[..., :, None],
     "over_j": lambda x: x[..., None, :],
@@ -102,5 +131,6 @@ WORDS: dict[str, Any] = {
     "batch_mean": lambda x: x.mean(0, keepdim=True),
     "batch_sum": lambda x: x.sum(0, keepdim=True),
     "batch_sorted": lambda x: x.sort(0).values,
+    "batch_matched": batch_matched,
     "batch_size": lambda x: x.shape[0],
 }

@@ -25,7 +25,9 @@ def guarded(**axes: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tens
                 wanted = [sizes.setdefault(*pair) for pair in zip(names, x.shape, strict=False)]
                 if len(names) != x.dim() or wanted != list(x.shape):
                     raise ValueError(f"{name}: expected {names} of {sizes}, got {list(x.shape)}")
-                if x.is_floating_point() == (name in ("mask", "desirable", "groups")):
+                kinds = ("mask", "desirable", "ties", "safe", "replayed", "groups", "lengths")
+                counted = name.split("_")[-1] in kinds
+                if x.is_floating_point() == counted:
                     raise ValueError(f"{name}: {x.dtype} does not fit")
             mask = tensors.get("mask")
             for name, x in tensors.items():

@@ -43,6 +43,17 @@ def token_kl(logits: Tensor, ref_logits: Tensor, mask: Tensor) -> Tensor:
     return F.pad(kl, (1, 0)).where(mask, 0.0)
 
 
+def token_entropies(logits: Tensor, mask: Tensor) -> Tensor:
+    """Entropy of the next-token distribution before each of the response's tokens, nats.
+
+    Args: as for `token_logps`.
+    Returns: (batch, length) float32, aligned with the ids; 0 elsewhere.
+    """
+    logps = logits[:, :-1].float().log_softmax(-1)
+    entropies = -(logps.exp() * logps).sum(-1)
+    return F.pad(entropies, (1, 0)).where(mask, 0.0)
+
+
 def last_token_rewards(values: Tensor, mask: Tensor) -> Tensor:
     """A reward model's (batch, length, 1) read where the response ends: (batch,)."""
     position = mask.long() * mask.long().cumsum(-1)  # largest on the last True

@@ -16,6 +16,4 @@ def log1mexp(x: Tensor) -> Tensor:
     of one has a finite value, and no gradient.
     """
     x = x.clamp(max=-1e-6)
-    near_zero = x > -0.6931472  # exp(x) > 1/2
-    near, far = x.where(near_zero, -0.5), x.where(~near_zero, -1.0)  # no nan in the unused branch
-    return torch.where(near_zero, (-torch.expm1(near)).log(), torch.log1p(-far.exp()))
+    return torch.where(x > -0.6931472, (-torch.expm1(x)).log(), torch.log1p(-x.exp()))

@@ -133,52 +133,6 @@ def rdpo(
     return ((1 - flip_rate) * right - flip_rate * wrong) / (1 - 2 * flip_rate)
 
 
-@pairwise(paper="047", reference=True, ranges={"beta": "(0, inf)"})
-def mcts_dpo(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    chosen_visits: Tensor,
-    rejected_visits: Tensor,
-    *,
-    beta: float = 0.1,
-) -> Tensor:
-    """MCTS-DPO: conservative DPO on two steps, each label as sure as the search's visits.
-
-        smoothing = rejected_visits / (max(1, chosen_visits) + rejected_visits)
-        alpha = clamp(smoothing, 0, 0.5)
-        chosen_logratios = chosen_logps - ref_chosen_logps
-        rejected_logratios = rejected_logps - ref_rejected_logps
-        margin = beta * (chosen_logratios - rejected_logratios)
-        L = -(1 - alpha) * log(sigmoid(margin)) - alpha * log(sigmoid(-margin))
-        dL/dchosen_logps = -beta * (sigmoid(-margin) - alpha)
-        dL/drejected_logps = beta * (sigmoid(-margin) - alpha)
-
-    The minimum lies at margin = log(chosen_visits / rejected_visits): the visit ratio.
-
-    Args:
-        chosen_logps, rejected_logps: (batch,) summed log-probs of the two steps, nats.
-        ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
-        chosen_visits, rejected_visits: (batch,) how often the search went to each, at least 0.
-        beta: strength of the KL constraint, per nat; 0.1 as in the official code.
-
-    Returns: (batch,) loss, nats; log 2 where the policy is the reference.
-    Raises: ValueError that names the tensor which does not fit the others, or beta.
-    Conventions: sums over the step's tokens; what both steps follow is context and cancels. Steps
-        are ranked by Q: one visited more often than the better one gets alpha = 1/2, and its margin
-        is drawn to 0. A chosen step without visits counts as visited once. `cdpo` has one alpha
-        for all pairs.
-    Source: Xie et al. 2024, arXiv 2405.00451 (paper 047), and its official code.
-    """
-    smoothing = wide(rejected_visits) / (wide(chosen_visits).clamp(min=1) + wide(rejected_visits))
-    alpha = smoothing.clamp(0, 0.5)
-    chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
-    rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
-    margin = beta * (chosen_logratios - rejected_logratios)
-    return -(1 - alpha) * F.logsigmoid(margin) - alpha * F.logsigmoid(-margin)
-
-
 @pairwise(paper="106", reference=True, ranges={"beta_plus": "(0, inf)", "beta_minus": "[0, inf)"})
 def flex_dpo(
     chosen_logps: Tensor,

@@ -1,6 +1,7 @@
 """Losses on single responses that somebody called good or bad."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import checked
@@ -58,6 +59,121 @@ def kto(
     return torch.where(desirable, good, bad)
 
 
+@pointwise(
+    paper="112",
+    reference=True,
+    shapes={"kl": ""},
+    ranges={
+        "beta": "(0, inf)",
+        "lambda_desirable": "[0, inf)",
+        "lambda_undesirable": "[0, inf)",
+    },
+)
+def kto_s(
+    logps: Tensor,
+    ref_logps: Tensor,
+    desirable: Tensor,
+    kl: Tensor,
+    *,
+    beta: float = 0.1,
+    lambda_desirable: float = 1.0,
+    lambda_undesirable: float = 1.0,
+) -> Tensor:
+    """KTO-S: KTO whose reference point sides with the reward, so that drift always calms it.
+
+        logratios = logps - ref_logps
+        gain = beta * (logratios + sign(logratios) * kl)
+        good = lambda_desirable * (1 - sigmoid(gain))
+        bad = lambda_undesirable * (1 - sigmoid(-gain))
+        L = where(desirable, good, bad)
+        weight = where(desirable, -lambda_desirable, lambda_undesirable)
+        dL/dlogps = weight * beta * sigmoid(gain) * sigmoid(-gain)
+
+    The further the policy has drifted, the smaller is every gradient; KTO's grows until the
+    log-ratio has caught up with kl.
+
+    Args:
+        logps, ref_logps: (batch,) summed log-probs under policy and reference, nats.
+        desirable: (batch,) bool, True for a good response.
+        kl: () the reference point z_0, nats, at least 0 (`kto_reference_point`); held constant.
+        beta: strength of the KL constraint, per nat; 0.1 as for `kto`.
+        lambda_desirable, lambda_undesirable: weights of the two kinds, as for `kto`.
+
+    Returns: (batch,) loss, between 0 and its weight.
+    Raises: ValueError that names the tensor which does not fit the others, or the number.
+    Conventions: log-probs are sums over tokens, and kl in nats, as for `kto`. The sign is held
+        constant and is 0 where the policy is the reference; there the gain jumps by 2 * beta * kl.
+        Bad responses have the same gain with its sign turned, so that kl calms them too; a
+        third-party code turns the log-ratio's sign alone, and pushes them harder the larger kl is.
+    Source: Lim et al. 2025, arXiv 2502.12485 (paper 112), section on KTO-S.
+    """
+    logratios = wide(logps) - wide(ref_logps)
+    gain = beta * (logratios + logratios.sign() * wide(kl).detach())
+    good = lambda_desirable * torch.sigmoid(-gain)  # 1 - sigmoid(gain)
+    bad = lambda_undesirable * torch.sigmoid(gain)
+    return torch.where(desirable, good, bad)
+
+
+@pointwise(paper="064", reference=True, ranges={"beta": "(0, inf)"})
+def apo_zero_unpaired(
+    logps: Tensor, ref_logps: Tensor, desirable: Tensor, *, beta: float = 0.1
+) -> Tensor:
+    """APO-zero, unpaired: good responses up and bad ones down, each anchored at the reference.
+
+        reward = beta * (logps - ref_logps)
+        L = where(desirable, 1 - sigmoid(reward), sigmoid(reward))
+        weight = where(desirable, -1, 1)
+        dL/dlogps = weight * beta * sigmoid(reward) * sigmoid(-reward)
+
+    The push is largest, beta / 4, where policy and reference agree, and fades on both sides.
+
+    Args:
+        logps, ref_logps: (batch,) summed log-probs under policy and reference, nats.
+        desirable: (batch,) bool, True for a good response: better than what the model would say.
+        beta: strength of the KL constraint, per nat; 0.1 as in the paper.
+
+    Returns: (batch,) loss, between 0 and 1; 1/2 where the policy is the reference.
+    Raises: ValueError that names the tensor which does not fit the others, or beta.
+    Conventions: log-probs are sums over tokens. `kto` without reference point and weights; TRL's
+        `KTOConfig(loss_type="apo_zero_unpaired")`, whose two weights multiply the result. The mean
+        over a pair is half of the paired APO-zero, with TRL's constant.
+    Source: D'Oosterlinck et al. 2024, arXiv 2408.06266 (paper 064), Eq. 7 unpaired.
+    """
+    reward = beta * (wide(logps) - wide(ref_logps))
+    return torch.sigmoid(torch.where(desirable, -reward, reward))  # 1 - sigmoid(x) = sigmoid(-x)
+
+
+@pointwise(paper="020", reference=True, shapes={"shift": ""}, ranges={"beta": "(0, inf)"})
+def bco(
+    logps: Tensor, ref_logps: Tensor, desirable: Tensor, shift: Tensor, *, beta: float = 0.01
+) -> Tensor:
+    """BCO: a classifier of good and bad responses whose logit is the policy's implicit reward.
+
+        logit = beta * (logps - ref_logps) - shift
+        L = where(desirable, -log(sigmoid(logit)), -log(sigmoid(-logit)))
+        dL/dlogps = where(desirable, -beta * sigmoid(-logit), beta * sigmoid(logit))
+
+    On a pair, the sum of both losses bounds DPO's from above; the bound is tightest where the
+    shift is the mean of the two rewards.
+
+    Args:
+        logps, ref_logps: (batch,) summed log-probs under policy and reference, nats.
+        desirable: (batch,) bool, True for a good response.
+        shift: () the rewards' mean, in the logit's unit (`bco_shift`); held constant.
+        beta: strength of the KL constraint, per nat; 0.01 as in the paper (TRL: 0.1).
+
+    Returns: (batch,) loss, nats; log 2 where the policy is the reference and the shift 0.
+    Raises: ValueError that names the tensor which does not fit the others, or beta.
+    Conventions: log-probs are sums over tokens. Where good and bad responses answer different
+        prompts, multiply the bad ones' losses by p(good | prompt) / p(bad | prompt) of a classifier
+        of prompts, clamped to [0.5, 10] (the paper's density ratio; TRL's
+        `prompt_sample_size`, `min_density_ratio`, `max_density_ratio`).
+    Source: Jung et al. 2024, arXiv 2404.04656 (paper 020).
+    """
+    logit = beta * (wide(logps) - wide(ref_logps)) - wide(shift).detach()
+    return -F.logsigmoid(torch.where(desirable, logit, -logit))
+
+
 @checked()
 def kto_reference_point(mismatched_logps: Tensor, ref_mismatched_logps: Tensor) -> Tensor:
     """KTO's z_0 = max(0, mean log(pi(y') / ref(y'))) over responses y' to other prompts.
@@ -90,3 +206,24 @@ def derangement(n: int, generator: torch.Generator | None = None) -> Tensor:
     partner = torch.empty_like(cycle)
     partner[cycle] = cycle.roll(-1)
     return partner
+
+
+@checked(shapes={"count": "", "mean": ""})
+def bco_shift(rewards: Tensor, count: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+    """BCO's shift, a running mean of all rewards seen: the new count, and the new mean.
+
+    Args:
+        rewards: (batch,) of this step, beta * log(pi / ref); may be empty.
+        count: () how many were seen before; 0 at the start.
+        mean: () their mean; anything while count is 0, such as 0.
+
+    Returns: ((), ()) the state to pass in at the next step, without gradient; its mean is the shift
+        of this step.
+    Raises: ValueError that names the tensor which does not fit.
+    Conventions: every reward ever seen counts alike (TRL), so that micro-batches add up.
+        The paper's shift is the mean of the two classes' means, the same where classes are equally
+        frequent: elsewhere keep one state a class, and average the two means.
+    """
+    rewards = wide(rewards).detach()
+    total = count + len(rewards)
+    return total, mean + (rewards - mean).sum() / total.clamp(min=1)

@@ -3,11 +3,39 @@
 import torch
 from torch import Tensor
 
-from .checks import checked
+from .advantages import group_means
 from .numerics import wide
 from .registry import policy_gradient
 
 TOKENS = "batch length"
+
+
+@policy_gradient(paper="2402.14740", on_policy=True)
+def reinforce(logps: Tensor, rewards: Tensor, baselines: Tensor | None = None) -> Tensor:
+    """REINFORCE: each response as likely as it was rewarded, more or less than a baseline.
+
+        advantages = rewards - baselines
+        L = -advantages * logps
+        dL/dlogps = -advantages
+
+    Args:
+        logps: (batch,) summed log-probs of responses that the policy sampled, nats.
+        rewards: (batch,) their rewards, a KL penalty already taken off; held constant.
+        baselines: (batch,) what was to be expected, of whatever does not depend on the response:
+            a running mean, a critic's value of the prompt; held constant. None for 0.
+
+    Returns: (batch,) loss, in the reward's unit times nats; its value means nothing, its gradient
+        is the policy gradient.
+    Raises: ValueError that names the tensor which does not fit the others.
+    Conventions: a whole response is one action, so log-probs are sums. The KL to the reference
+        belongs into the rewards. `remax` and `rloo` are this with a baseline of their own;
+        OpenRLHF's "reinforce" and "reinforce_baseline" put it into a clipped loss of tokens.
+    Source: Williams 1992; Ahmadian et al. 2024, arXiv 2402.14740, Eqs. 4 and 5.
+    """
+    advantages = wide(rewards).detach()
+    if baselines is not None:
+        advantages = advantages - wide(baselines).detach()
+    return -advantages * wide(logps)
 
 
 @policy_gradient(paper="2402.14740", on_policy=True, batchwise=True)
@@ -61,6 +89,51 @@ def remax(logps: Tensor, rewards: Tensor, baselines: Tensor) -> Tensor:
 
 
 @policy_gradient(
+    paper="1602.01783",
+    logps="token",
+    on_policy=True,
+    shapes=dict.fromkeys(("logps", "advantages", "entropies", "mask"), TOKENS),
+    ranges={"entropy_weight": "[0, inf)"},
+)
+def a2c(
+    logps: Tensor,
+    advantages: Tensor,
+    entropies: Tensor,
+    mask: Tensor,
+    *,
+    entropy_weight: float = 0.01,
+) -> Tensor:
+    """A2C: a policy gradient on a critic's advantages, and a bonus for staying undecided.
+
+        tokens = sum(mask)
+        L = -sum(mask * (advantages * logps + entropy_weight * entropies)) / tokens
+        dL/dlogps = -mask * advantages / tokens
+        dL/dentropies = -mask * entropy_weight / tokens
+
+    Args:
+        logps: (batch, length) log-probs of tokens that the policy sampled, nats.
+        advantages: (batch, length) how much better than expected each token did (`gae`); held
+            constant.
+        entropies: (batch, length) entropy of the policy's distribution before each token, nats,
+            with its gradient.
+        mask: (batch, length) bool, True on the response's tokens.
+        entropy_weight: price of a nat of entropy; 0.01 as in the paper.
+
+    Returns: (batch,) loss, in the advantages' unit times nats; its value means nothing; 0 for a
+        response without tokens.
+    Raises: ValueError that names the tensor which does not fit the others, or entropy_weight.
+    Conventions: mean over each response's own tokens. One step a batch: without a ratio and a clip,
+        a second step on it is biased. The critic's loss is separate (`value_clip`). The two
+        gradients of a model reach it through both inputs.
+    Source: Mnih et al. 2016, arXiv 1602.01783 (A3C, whose synchronous form is A2C), section 4.
+    """
+    logps, entropies = wide(logps).where(mask, 0.0), wide(entropies).where(mask, 0.0)
+    advantages = wide(advantages).detach().where(mask, 0.0)
+    gains = advantages * logps + entropy_weight * entropies  # (batch, length)
+    return -gains.sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+@policy_gradient(
     paper="1707.06347",
     logps="token",
     on_policy=True,
@@ -92,106 +165,116 @@ def ppo_clip(
     Source: Schulman et al. 2017, arXiv 1707.06347, Eq. 7.
     """
     advantages = wide(advantages).detach()
-    log_ratio = (wide(logps) - wide(old_logps).detach()).where(mask, 0.0)
-    ratio = log_ratio.clamp(max=20.0).exp()  # (batch, length)
-    clipped = ratio.clamp(1 - clip, 1 + clip)
-    surrogate = torch.minimum(ratio * advantages, clipped * advantages)
+    ratio = token_ratio(logps, old_logps, mask)  # (batch, length)
+    surrogate = clipped_surrogate(ratio, advantages, clip, clip)
     return -surrogate.where(mask, 0.0).sum(-1) / mask.sum(-1).clamp(min=1)
 
 
+@policy_gradient(paper="2310.00212", on_policy=True, ranges={"clip": "(0, inf)"})
+def p3o(
+    first_logps: Tensor,
+    second_logps: Tensor,
+    old_first_logps: Tensor,
+    old_second_logps: Tensor,
+    first_rewards: Tensor,
+    second_rewards: Tensor,
+    *,
+    clip: float = 0.2,
+) -> Tensor:
+    """P3O (pairwise): PPO on the reward difference of two responses to one prompt.
+
+        first_logratios = first_logps - old_first_logps
+        second_logratios = second_logps - old_second_logps
+        weight = exp(first_logratios + second_logratios)
+        advantage = (first_rewards - second_rewards) / 2
+        margin = first_logratios - second_logratios
+        clipped = clamp(margin, -clip, clip)
+        active = advantage * margin <= advantage * clipped
+        L = -weight * min(advantage * margin, advantage * clipped)
+        dL/dfirst_logps = -weight * active * advantage
+        dL/dsecond_logps = weight * active * advantage
+
+    Args:
+        first_logps, second_logps: (batch,) summed log-probs of two responses to the same prompt,
+            in any order, nats.
+        old_first_logps, old_second_logps: (batch,) the same when they were sampled; held constant.
+        first_rewards, second_rewards: (batch,) their rewards, a KL penalty already taken off; held
+            constant.
+        clip: how far the pair's log-ratio may move before the gradient stops, nats; 0.2 as for
+            `ppo_clip`.
+
+    Returns: (batch,) loss, in the reward's unit; 0 where the policy is the old one.
+    Raises: ValueError that names the tensor which does not fit the others, or clip.
+    Conventions: log-probs are sums over tokens. What is added to both rewards of a prompt changes
+        nothing. The importance weight has no gradient; its logarithm, above 20 nats, counts as 20.
+        This is P3O-V2, which clips the pair jointly; V1 clips the ratio of each response.
+        The margin is taken from the old policy's, which changes no gradient. Not `p3o_fakoor`.
+    Source: Wu et al. 2023, arXiv 2310.00212, Theorem 1 and section 4.2.
+    """
+    first_logratios = wide(first_logps) - wide(old_first_logps).detach()
+    second_logratios = wide(second_logps) - wide(old_second_logps).detach()
+    weight = (first_logratios + second_logratios).detach().clamp(max=20.0).exp()
+    advantage = (wide(first_rewards) - wide(second_rewards)).detach() / 2
+    margin = first_logratios - second_logratios
+    clipped = margin.clamp(-clip, clip)
+    return -weight * torch.minimum(advantage * margin, advantage * clipped)
+
+
 @policy_gradient(
-    paper="2402.03300",
+    paper="1905.01756",
     logps="token",
     on_policy=True,
-    shapes=dict.fromkeys(("logps", "old_logps", "mask", "ref_logps"), TOKENS),
-    ranges={
-        "clip_low": "(0, 1)",
-        "clip_high": "(0, inf)",
-        "kl": "[0, inf)",
-        "aggregate": "{sequence, token}",
-    },
+    shapes=dict.fromkeys(("logps", "old_logps", "advantages", "mask"), TOKENS) | {"ess": ""},
 )
-def grpo(
+def p3o_fakoor(
     logps: Tensor,
     old_logps: Tensor,
     advantages: Tensor,
+    replayed: Tensor,
     mask: Tensor,
-    ref_logps: Tensor | None = None,
-    *,
-    clip_low: float = 0.2,
-    clip_high: float = 0.2,
-    kl: float = 0.04,
-    aggregate: str = "sequence",
+    ess: Tensor,
 ) -> Tensor:
-    """GRPO (group-relative): PPO without a critic, and a KL term a token.
+    """P3O (policy-on policy-off): fresh and replayed responses, trusted as far as ratios allow.
 
-        ratio = exp(logps - old_logps)
-        clipped = clamp(ratio, 1 - clip_low, 1 + clip_high)
-        active = ratio * advantages <= clipped * advantages
-        d = ref_logps - logps
-        tokens = sum(mask) if aggregate == "sequence" else batch_mean(sum(mask))
-        surrogate = min(ratio * advantages, clipped * advantages)
-        L = sum(mask * (kl * (exp(d) - d - 1) - surrogate)) / tokens
-        dL/dlogps = mask * (kl * (1 - exp(d)) - active * ratio * advantages) / tokens
+        tokens = sum(mask)
+        weights = where(replayed, min(exp(logps - old_logps), ess), 1)
+        drift = old_logps - logps
+        L = sum(mask * (replayed * (1 - ess) * drift - weights * advantages * logps)) / tokens
+        dL/dlogps = -mask * (replayed * (1 - ess) + weights * advantages) / tokens
 
     Args:
         logps, old_logps: (batch, length) log-probs of the tokens now, and when they were sampled
             (held constant), nats.
-        advantages: (batch,) one a response (`group_advantages`); held constant.
+        advantages: (batch, length) how much better than expected each token did; held constant.
+        replayed: (batch,) bool, True for a response that an earlier policy sampled.
         mask: (batch, length) bool, True on the response's tokens.
-        ref_logps: (batch, length) log-probs under the reference, held constant; None for no KL.
-        clip_low, clip_high: how far the ratio may go down and up; 0.2 (DAPO: 0.28 up).
-        kl: weight of the KL estimate k3, per nat; 0.04 as in the paper (TRL: 0).
-        aggregate: "sequence" averages the tokens of each response (the paper), "token" those of the
-            whole batch (DAPO, TRL's bnpo), scaled so that the mean over rows is that average.
+        ess: () `effective_sample_size` of the replayed tokens, in (0, 1]; held constant.
 
-    Returns: (batch,) loss, in the advantages' unit; 0 for a response without tokens.
-    Raises: ValueError that names the tensor which does not fit the others, or the number.
-    Conventions: the k3 estimate, with gradient through it. A log-ratio above 20 nats counts as 20,
-        without gradient. The group-*robust* loss is also called GRPO.
-    Source: Shao et al. 2024, arXiv 2402.03300, Eqs. 3 and 4.
+    Returns: (batch,) loss, in the advantages' unit times nats; its value means nothing; 0 for a
+        response without tokens.
+    Raises: ValueError that names the tensor which does not fit the others.
+    Conventions: mean over each response's own tokens. The effective sample size caps the importance
+        weights, which have no gradient, and what it lacks to 1 weighs the drift, whose mean over
+        replayed tokens is KL(old || policy); the paper has that KL in closed form. It also adds
+        an entropy bonus (`a2c`) and a critic. Not `p3o`, the pairwise one.
+    Source: Fakoor et al. 2019, arXiv 1905.01756, and its official code.
     """
-    advantages = wide(advantages).detach()[:, None]  # (batch, 1)
+    logps, old_logps = wide(logps).where(mask, 0.0), wide(old_logps).detach().where(mask, 0.0)
+    advantages = wide(advantages).detach().where(mask, 0.0)
+    replayed, ess = replayed[:, None], wide(ess).detach()
+    ratio = token_ratio(logps, old_logps, mask).detach()  # (batch, length)
+    weights = torch.minimum(ratio, ess).where(replayed, 1.0)
+    drift = ((1 - ess) * (old_logps - logps)).where(replayed, 0.0)
+    return (drift - weights * advantages * logps).sum(-1) / mask.sum(-1).clamp(min=1)
+
+
+def token_ratio(logps: Tensor, old_logps: Tensor, mask: Tensor) -> Tensor:
+    """pi / pi_old of each token, (batch, length); 1 outside the mask, and at most e^20."""
     log_ratio = (wide(logps) - wide(old_logps).detach()).where(mask, 0.0)
-    ratio = log_ratio.clamp(max=20.0).exp()  # (batch, length)
-    clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
-    losses = -torch.minimum(ratio * advantages, clipped * advantages)
-    if ref_logps is not None:
-        d = (wide(ref_logps).detach() - wide(logps)).where(mask, 0.0).clamp(max=20.0)
-        losses = losses + kl * (d.expm1() - d)
-    tokens = mask.sum(-1).clamp(min=1)  # (batch,)
-    if aggregate == "token":
-        tokens = mask.sum(dtype=losses.dtype).clamp(min=1) / len(mask)
-    return losses.where(mask, 0.0).sum(-1) / tokens
+    return log_ratio.clamp(max=20.0).exp()
 
 
-@checked(ranges={"scale": "{True, False}"})
-def group_advantages(rewards: Tensor, groups: Tensor, *, scale: bool = True) -> Tensor:
-    """GRPO's advantages: how much better than its group, in the group's standard deviations.
-
-        A_i = (R_i - mean(R)) / (std(R) + 1e-4)
-
-    Args:
-        rewards: (batch,) rewards of the responses.
-        groups: (batch,) integers; responses of equal number answer the same prompt.
-        scale: divide by the deviation; False is Dr. GRPO, which weighs all prompts alike.
-
-    Returns: (batch,) without gradient; 0 in a group whose rewards are all equal.
-    Raises: ValueError that names the tensor which does not fit the other, or a group of one.
-    Conventions: the unbiased standard deviation and the 1e-4 of TRL (the paper has no epsilon).
-    Source: Shao et al. 2024, arXiv 2402.03300, section 4.1; Liu et al. 2025, arXiv 2503.20783.
-    """
-    rewards = wide(rewards).detach()
-    mean, size = group_means(rewards, groups)
-    centred = rewards - mean
-    if not scale:
-        return centred
-    variance = group_means(centred.square(), groups)[0] * size / (size - 1)
-    return centred / (variance.sqrt() + 1e-4)
-
-
-def group_means(values: Tensor, groups: Tensor) -> tuple[Tensor, Tensor]:
-    """Each row's group mean (batch,) and group size (batch,)."""
-    same = (groups[:, None] == groups[None, :]).to(values.dtype)  # (batch, batch)
-    size = same.sum(-1)
-    return same @ values / size, size
+def clipped_surrogate(ratio: Tensor, advantages: Tensor, low: float, high: float) -> Tensor:
+    """PPO's min(ratio * A, clip(ratio) * A): no gradient once a ratio has moved enough."""
+    clipped = ratio.clamp(1 - low, 1 + high)
+    return torch.minimum(ratio * advantages, clipped * advantages)

@@ -3,12 +3,13 @@
 Conventions of names and shapes are those of `pairwise`.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import checked
 from .numerics import log1mexp, wide
-from .registry import pairwise
+from .registry import pairwise, tokenwise
 
 
 @pairwise(paper="2405.14734", logps="mean", ranges={"beta": "(0, inf)", "gamma": "[0, inf)"})
@@ -107,3 +108,149 @@ def orpo(chosen_mean_logps: Tensor, rejected_mean_logps: Tensor, *, lambda_: flo
     chosen_log_odds = chosen - log1mexp(chosen)
     rejected_log_odds = rejected - log1mexp(rejected)
     return -chosen - lambda_ * F.logsigmoid(chosen_log_odds - rejected_log_odds)
+
+
+@pairwise(paper="2305.10425", ranges={"delta": "[0, inf)", "lambda_": "[0, inf)"})
+def slic_hf(
+    chosen_logps: Tensor,
+    rejected_logps: Tensor,
+    anchor_logps: Tensor,
+    *,
+    delta: float = 1.0,
+    lambda_: float = 0.1,
+) -> Tensor:
+    """SLiC-HF: the chosen has to lead by delta nats; likelihood of an SFT target holds the rest.
+
+        lead = chosen_logps - rejected_logps
+        L = max(0, delta - lead) - lambda_ * anchor_logps
+        dL/dchosen_logps = -1 * (lead < delta)
+        dL/drejected_logps = 1 * (lead < delta)
+        dL/danchor_logps = -lambda_
+
+    Args:
+        chosen_logps, rejected_logps: (batch,) summed log-probs, nats.
+        anchor_logps: (batch,) summed log-prob of the SFT target of the same prompt, nats.
+        delta: the lead that the hinge asks for, nats; 1 as in HALOs.
+        lambda_: weight of the likelihood term; 0.1 as in HALOs.
+
+    Returns: (batch,) loss, nats; a pair that leads by delta trains the likelihood only.
+    Raises: ValueError that names the tensor which does not fit the others, or the number.
+    Conventions: sums over tokens. HALOs anchors on the chosen itself (pass chosen_logps twice),
+        calls delta beta, and adds the likelihood token by token. `hinge` is the form with a
+        reference and a beta, which is what TRL's "hinge" computes.
+    Source: Zhao et al. 2023, arXiv 2305.10425, section 2, after Zhao et al. 2022, 2210.00045.
+    """
+    lead = wide(chosen_logps) - wide(rejected_logps)
+    return torch.relu(delta - lead) - lambda_ * wide(anchor_logps)
+
+
+@pairwise(paper="109", logps="mean", ranges={"lambda_": "[0, inf)"})
+def asft(chosen_mean_logps: Tensor, rejected_mean_logps: Tensor, *, lambda_: float = 0.1) -> Tensor:
+    """ASFT (aligned): the chosen's probability goes to 1 and the rejected's to 0, each by itself.
+
+        align = -chosen_mean_logps - log(1 - exp(rejected_mean_logps))
+        L = -chosen_mean_logps + lambda_ * align
+        dL/dchosen_mean_logps = -1 - lambda_
+        dL/drejected_mean_logps = lambda_ / (exp(-rejected_mean_logps) - 1)
+
+    The paper writes align as -log(sigmoid(chosen_log_odds)) - log(sigmoid(-rejected_log_odds)),
+    with the odds of `orpo`: the sigmoid of a log-odds is the probability.
+
+    Args:
+        chosen_mean_logps, rejected_mean_logps: (batch,) mean log-probs, nats a token, at most 0.
+        lambda_: weight of the alignment term; 0.1 as for `orpo`, so that the two compare.
+
+    Returns: (batch,) loss, nats, never below `orpo`'s with the same lambda_.
+    Raises: ValueError that names the tensor which does not fit the other, or lambda_.
+    Conventions: means over tokens (of sums, 1 - exp rounds to 1 and the rejected is not pushed).
+        A rejected mean log-prob above -1e-6 counts as -1e-6, without gradient. Not *anchored* SFT
+        (Zhu et al. 2025), which is called ASFT as well.
+    Source: Wang et al. 2024, arXiv 2409.10571 (paper 109); restated in arXiv 2502.01237.
+    """
+    chosen, rejected = wide(chosen_mean_logps), wide(rejected_mean_logps)
+    align = -chosen - log1mexp(rejected)
+    return -chosen + lambda_ * align
+
+
+@pairwise(
+    paper="2501.03884",
+    logps="mean",
+    ranges={"beta": "(0, inf)", "gamma": "[0, inf)", "alpha": "(0, inf)"},
+)
+def alphapo(
+    chosen_mean_logps: Tensor,
+    rejected_mean_logps: Tensor,
+    *,
+    beta: float = 2.5,
+    gamma: float = 0.1,
+    alpha: float = 0.25,
+) -> Tensor:
+    """AlphaPO: SimPO whose reward bends, so that an unlikely response loses more than by the log.
+
+        chosen_rewards = (1 - exp(-alpha * chosen_mean_logps)) / alpha
+        rejected_rewards = (1 - exp(-alpha * rejected_mean_logps)) / alpha
+        margin = beta * (chosen_rewards - rejected_rewards) - gamma
+        L = softplus(-margin)
+        dL/dchosen_mean_logps = -beta * sigmoid(-margin) * exp(-alpha * chosen_mean_logps)
+        dL/drejected_mean_logps = beta * sigmoid(-margin) * exp(-alpha * rejected_mean_logps)
+
+    Args:
+        chosen_mean_logps, rejected_mean_logps: (batch,) mean log-probs, nats a token.
+        beta: scale of the reward; 2.5 as for Mistral-Instruct in the paper's Table 3.
+        gamma: the target margin; 0.1 as there.
+        alpha: how much the reward bends, per nat; 0.25 as there, and in the limit 0 it is `simpo`.
+
+    Returns: (batch,) loss, nats.
+    Raises: ValueError that names the tensor which does not fit the other, or the number.
+    Conventions: means over tokens; gamma is taken off as it is. TRL's CPO with "alphapo" (there
+        `simpo_gamma`, and alpha 0 unless set). alpha < 0, which the paper studies too, is left out.
+        An exponent -alpha * log-prob above 20 counts as 20, without gradient.
+    Source: Gupta et al. 2025, arXiv 2501.03884.
+    """
+    chosen_bend = (-alpha * wide(chosen_mean_logps)).clamp(max=20.0)
+    rejected_bend = (-alpha * wide(rejected_mean_logps)).clamp(max=20.0)
+    chosen_rewards = -chosen_bend.expm1() / alpha
+    rejected_rewards = -rejected_bend.expm1() / alpha
+    return -F.logsigmoid(beta * (chosen_rewards - rejected_rewards) - gamma)
+
+
+@tokenwise(
+    paper="1908.04319",
+    logps="token",
+    shapes=dict.fromkeys(
+        ("chosen_logps", "chosen_mask", "rejected_logps", "rejected_mask"), "batch length"
+    ),
+    ranges={"alpha": "[0, inf)"},
+)
+def unlikelihood(
+    chosen_logps: Tensor,
+    chosen_mask: Tensor,
+    rejected_logps: Tensor,
+    rejected_mask: Tensor,
+    *,
+    alpha: float = 1.0,
+) -> Tensor:
+    """Unlikelihood: likelihood of the chosen, and of each rejected token not being said.
+
+        said = sum(chosen_mask * chosen_logps)
+        unsaid = sum(rejected_mask * log(1 - exp(rejected_logps)))
+        L = -said - alpha * unsaid
+        dL/dchosen_logps = -chosen_mask
+        dL/drejected_logps = alpha * rejected_mask / (exp(-rejected_logps) - 1)
+
+    Args:
+        chosen_logps, rejected_logps: (batch, length) log-probs of the tokens, nats.
+        chosen_mask, rejected_mask: (batch, length) bool, True on the response's tokens.
+        alpha: weight of the unlikelihood term; 1 as in the paper.
+
+    Returns: (batch,) loss, nats, at least 0; an unlikely rejected token is left alone.
+    Raises: ValueError that names the tensor which does not fit the others, or alpha.
+    Conventions: sums over tokens. The paper's negatives are tokens that repeat; here they are those
+        of the rejected response. The DPO paper's "Unlikelihood" minimises log pi of the rejected
+        instead, without a bound. A rejected log-prob above -1e-6 counts as -1e-6, without gradient.
+    Source: Welleck et al. 2019, arXiv 1908.04319, section 5; for pairs, Table 1 of paper 001.
+    """
+    said = wide(chosen_logps).where(chosen_mask, 0.0).sum(-1)
+    never = float("-inf")  # the log-prob of a token that is not there
+    unsaid = log1mexp(wide(rejected_logps).where(rejected_mask, never)).sum(-1)
+    return -said - alpha * unsaid

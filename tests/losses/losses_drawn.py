@@ -69,4 +69,5 @@ def number_in(text):
     if text[0] == "{":
         return st.sampled_from(text[1:-1].split(", "))
     low, high = (float(end) for end in text[1:-1].split(","))
+    low = -1.5 if low == float("-inf") else low  # to either side of 0
     return st.floats(low if text[0] == "[" else low + 0.01, min(high - 0.01, low + 3))

@@ -58,7 +58,12 @@ def test_reduction_holds(reduction, data):
     tolerance = {"rtol": reduction.within, "atol": reduction.within}
     torch.testing.assert_close(left, right.expand_as(left), **tolerance)
     gradients = [
-        torch.autograd.grad(side.sum(), [arguments[key] for key in trained], allow_unused=True)
+        torch.autograd.grad(
+            side.sum(),
+            [arguments[key] for key in trained],
+            allow_unused=True,
+            retain_graph=True,  # both sides may share what is given
+        )
         for side in (left, right)
         if side.requires_grad
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from ...data.batch import Batch
-from ...losses.policy_gradient import group_advantages
+from ...losses.advantages import group_advantages
 from ...model.logprobs import token_logps
 from ...model.policy import Policy
 
