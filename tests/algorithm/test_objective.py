@@ -1,4 +1,5 @@
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -127,10 +128,14 @@ def without_side(name):
 
 def can_be_an_objective(entry):
     """Is every input a quantity of rows, or a column that data can bring?"""
-    axes = {tuple(entry.axes(name)) for name in entry.inputs}
-    fits = axes <= {("batch",), ("batch", "length"), ("batch", "k"), ()}
-    models = ("teacher_", "weak_", "sampled_", "anchor_", "predicted_", "category_")
-    return fits and entry.logps != "none" and not any(n.startswith(models) for n in entry.inputs)
+    for name in entry.inputs:
+        axes, kind = entry.axes(name), kind_of(name)
+        if axes not in (["batch"], ["batch", "length"], ["batch", "k"]) and name != "kl":
+            return False
+        model = re.sub("^(ref_|old_)", "", without_side(name))
+        if kind.trained and model not in ("logps", "mean_logps", "rewards"):
+            return False
+    return entry.logps != "none"
 
 
 def with_stand_ins(batch, entry):
@@ -140,7 +145,7 @@ def with_stand_ins(batch, entry):
         name = without_side(full)
         if name not in COMPUTED and name not in batch.columns:
             kind = kind_of(name)
-            numbers = torch.linspace(kind.low, kind.high, len(batch))
+            numbers = kind.low + (kind.high - kind.low) * torch.linspace(0.2, 0.9, len(batch))
             if entry.axes(full) == ["batch", "length"]:
                 numbers = numbers[:, None].expand(batch.rows.ids.shape)
             types = {"bool": torch.bool, "integer": torch.int64, "float": torch.float32}
