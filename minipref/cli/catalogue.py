@@ -39,11 +39,19 @@ def show(
         bool,
         typer.Option("--from-logits", help="Add the way from logits, and a training step."),
     ] = False,
+    tests: Annotated[
+        bool, typer.Option("--test", help="Add its properties, for pytest to run on this file.")
+    ] = False,
 ) -> None:
-    """Print one loss as a file that runs by itself: minipref show dpo > dpo.py"""
+    """Print one loss as a file that runs by itself, with its licence and its source.
+
+    [bold]minipref show dpo > dpo.py[/bold]
+    [bold]minipref show dpo --from-logits > train.py && python train.py[/bold]
+    [bold]minipref show dpo --test > test_dpo.py && pytest test_dpo.py[/bold]
+    """
     from minipref.losses.export import standalone
 
-    print(standalone(loss, checked=checked, from_logits=from_logits))
+    print(standalone(loss, checked=checked, from_logits=from_logits, tests=tests))
 
 
 def catalogue() -> list[dict[str, Any]]:

@@ -9,19 +9,28 @@ import re
 import textwrap
 from importlib.util import resolve_name
 
+from .printed_tests import printed_tests
 from .registry import Entry, get
 from .training_step import PREAMBLE, training_step
 
+TESTED_WITH = """
+import pytest
+import torch
+from .formulas import batch_matched, larger, mean_of_others, where
+"""
 Import = tuple[str, str, str]  # module, name in it or "", name here if it is another or ""
 
 
-def standalone(name: str, *, checked: bool = False, from_logits: bool = False) -> str:
+def standalone(
+    name: str, *, checked: bool = False, from_logits: bool = False, tests: bool = False
+) -> str:
     """The text of a Python file that holds one loss and all that it needs, torch excepted.
 
     Args:
         name: of a registered loss.
         checked: add a guard that names the tensor of a wrong shape, dtype or value.
         from_logits: add the way from a model's output to the loss, and a training step that runs.
+        tests: add what pytest finds in it: the formulas as a second opinion, extremes, rows, masks.
 
     Raises: ValueError for an unknown name, with the nearest ones.
     """
@@ -34,7 +43,9 @@ def standalone(name: str, *, checked: bool = False, from_logits: bool = False) -
     file.add(name, module)
     if checked:
         file.texts[name] = f"{guard(entry)}\n{file.texts[name]}"
-    parts = [header(entry) + "\n\n" + file.import_lines(), *file.texts.values(), script]
+    properties = printed_tests(entry) if tests else ""
+    file.add_names(properties, Scope(TESTED_WITH, __name__), but=name)
+    parts = [header(entry) + "\n\n" + file.import_lines(), *file.texts.values(), script, properties]
     return "\n\n\n".join(part.strip() for part in parts if part)
 
 
@@ -76,8 +87,10 @@ class File:
         ]
         torch = [line for line in lines if line.split()[1].startswith("torch")]
         others = [line for line in lines if line not in torch]
+        pytest = [others.pop(others.index("import pytest"))] if "import pytest" in others else []
         groups = [
-            sorted(group, key=lambda line: (line[0] == "f", line)) for group in (others, torch)
+            sorted(group, key=lambda line: (line[0] == "f", line))
+            for group in (others, [*pytest, *torch])
         ]
         return "\n\n".join("\n".join(group) for group in groups if group)
 

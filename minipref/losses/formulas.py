@@ -67,16 +67,16 @@ def batch_matched(x: Tensor, y: Tensor, values: Tensor) -> Tensor:
     return torch.stack([matched[x == each].mean() for each in x])
 
 
-def wide(x: Any) -> Tensor:
+def exact(x: Any) -> Tensor:
     return torch.as_tensor(x, dtype=torch.float64)
 
 
 def where(test: Tensor, a: Any, b: Any) -> Tensor:
-    return torch.where(test.bool(), wide(a), wide(b))
+    return torch.where(test.bool(), exact(a), exact(b))
 
 
 def larger(a: Any, b: Any) -> Tensor:
-    return torch.maximum(wide(a), wide(b))
+    return torch.maximum(exact(a), exact(b))
 
 
 # What formulas are written with; row-wise words keep the last dimension.

@@ -77,6 +77,36 @@ def test_training_step_runs_and_lowers_the_loss(name, checked):
     assert printed[-1] < printed[0] - 0.01
 
 
+@pytest.mark.parametrize("name", REGISTRY)
+def test_printed_tests_pass_and_fit_the_page(name):
+    text = standalone(name, tests=True)
+    assert max(map(len, text.splitlines())) <= 100
+    names = pasted(name, tests=True)
+    names["test_value_and_gradient_are_the_formula_s"](seed=1)
+    names["test_nothing_overflows"](seed=1, dtype=torch.bfloat16)
+    others = {"test_a_row_does_not_see_its_neighbours", "test_what_the_mask_hides_does_not_matter"}
+    for other in others & set(names):
+        names[other](seed=1)
+
+
+@pytest.mark.slow
+def test_printed_tests_are_found_by_pytest_and_see_a_mutant(tmp_path):
+    text = standalone("dpo", tests=True)
+    for file, loss in (("right", text), ("wrong", text.replace("return -F.log", "return F.log"))):
+        (tmp_path / f"test_{file}.py").write_text(loss, encoding="utf-8")
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"test_{file}.py",
+        ]
+        answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert answer.returncode == (file == "wrong"), answer.stdout
+
+
 @pytest.mark.slow
 def test_in_a_process_of_its_own(tmp_path):
     file = tmp_path / "kto.py"
