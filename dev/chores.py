@@ -123,6 +123,12 @@ def reproduce(arguments: Arguments) -> int:
     return run(setup("run"), "-m", "minipref", "reproduce", "--seeds", "5", *arguments)
 
 
+def mutants(arguments: Arguments) -> int:
+    """how many faulty losses `minipref check` sees through: writes docs/mutants.md"""
+    python = setup("test")
+    return run(python, "-m", "minipref.course.suite.score", *arguments, environ=QUIET_CORE)
+
+
 def wheel(arguments: Arguments) -> int:
     """build a wheel into dist/"""
     python = setup("test")
@@ -139,5 +145,6 @@ CHORES: dict[str, Callable[[Arguments], int]] = {
     "notebooks": notebooks,
     "bases": bases,
     "reproduce": reproduce,
+    "mutants": mutants,
     "wheel": wheel,
 }

@@ -87,7 +87,13 @@ def check_tensors(loss: str, tensors: Mapping[str, Any], shapes: Mapping[str, st
         _check_dtype(loss, name, value)
     for name, value in tensors.items():
         if value.device.type == "cpu":
-            _check_values(loss, name, value, tensors.get("mask"))
+            _check_values(loss, name, value, mask_of(name, tensors))
+
+
+def mask_of(name: str, tensors: Mapping[str, Any]) -> Any:
+    """The mask of an input: its side's, or the one that all share; None without one."""
+    side = next((side for side in ("chosen_", "rejected_") if side in name), "")
+    return tensors.get(f"{side}mask", tensors.get("mask"))
 
 
 def _check_dtype(loss: str, name: str, value: Tensor) -> None:

@@ -29,8 +29,9 @@ def guarded(**axes: str) -> Callable[[Callable[..., Tensor]], Callable[..., Tens
                 counted = name.split("_")[-1] in kinds
                 if x.is_floating_point() == counted:
                     raise ValueError(f"{name}: {x.dtype} does not fit")
-            mask = tensors.get("mask")
             for name, x in tensors.items():
+                side = next((side for side in ("chosen_", "rejected_") if side in name), "")
+                mask = tensors.get(f"{side}mask", tensors.get("mask"))
                 used = x if mask is None or "length" not in axes.get(name, "") else x[mask]
                 if not used.isfinite().all():
                     raise ValueError(f"{name} holds nan or inf")

@@ -12,22 +12,6 @@ from minipref.cli import bench, catalogue, papers, worlds
 from minipref.papers.catalogue import declared
 
 
-def call(monkeypatch, capsys, *arguments):
-    """Run ``minipref ARGUMENTS``: exit code, stdout, stderr."""
-    monkeypatch.setattr(sys, "argv", ["minipref", *arguments])
-    monkeypatch.setenv("COLUMNS", "100")
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    out, err = capsys.readouterr()
-    return stopped.value.code or 0, out, err
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    monkeypatch.delenv("MINIPREF_DEBUG", raising=False)
-    return lambda *arguments: call(monkeypatch, capsys, *arguments)
-
-
 def test_version(run):
     assert run("--version") == (0, f"minipref {minipref.__version__}\n", "")
 

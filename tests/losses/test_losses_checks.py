@@ -78,10 +78,15 @@ def test_nan_and_inf(name, bad, data):
 
 def mask_of(entry, arguments, key):
     """The mask of an input of tokens, if the loss takes one."""
-    return arguments.get("mask") if "length" in entry.axes(key) else None
+    side = next((side for side in ("chosen_", "rejected_") if side in key), "")
+    mask = arguments.get(f"{side}mask", arguments.get("mask"))
+    return mask if "length" in entry.axes(key) else None
 
 
-@pytest.mark.parametrize("name", [n for n, e in REGISTRY.items() if "mask" in e.inputs])
+MASKED = [n for n, e in REGISTRY.items() if any(key.endswith("mask") for key in e.inputs)]
+
+
+@pytest.mark.parametrize("name", MASKED)
 @few
 @given(data=st.data())
 def test_what_the_mask_hides_may_be_anything(name, data):

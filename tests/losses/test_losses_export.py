@@ -17,6 +17,7 @@ from minipref.data.rows import Rows
 from minipref.losses.export import standalone
 from minipref.losses.logits import last_token_rewards, mean_logps, sequence_logps, token_logps
 from minipref.losses.registry import REGISTRY
+from minipref.losses.vocabulary import KINDS
 from minipref.model.logprobs import logps_from_logits
 
 FLAGS = [{"checked": c, "from_logits": f} for c in (False, True) for f in (False, True)]
@@ -53,7 +54,7 @@ def test_file_stands_alone_with_citation_and_licence(name, flags):
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0
             modules.add(node.module.split(".")[0])
-    assert modules <= {"torch", "copy", "functools", "inspect", "collections", "typing"}
+    assert modules <= {"torch", "math", "copy", "functools", "inspect", "collections", "typing"}
     comments = "\n".join(line for line in text.splitlines() if line.startswith("#"))
     assert text.startswith(f"# {name}: ")
     assert "# Source: " in comments
@@ -133,6 +134,13 @@ def test_guard_names_the_tensor(name, data):
         if value.is_floating_point():
             with pytest.raises(ValueError, match=rf"^{key} holds nan or inf"):
                 loss(**(arguments | {key: value * float("nan")}))
+
+
+def test_guard_and_vocabulary_agree_on_what_is_no_float():
+    text = standalone("dpo", checked=True)
+    kinds = re.search(r"kinds = \((.*)\)", text).group(1)
+    counted = {name for name, kind in KINDS.items() if kind.dtype != "float"}
+    assert set(re.findall(r'"(\w+)"', kinds)) == counted
 
 
 def test_guard_sees_two_batch_sizes():

@@ -43,6 +43,11 @@ def ordinary(entry: Entry, seed: int) -> Iterator[Case]:
         yield Case(inputs, defaults, f"no {', '.join(optional(entry))}")
     if any(key.startswith(("ref_", "old_")) for key in entry.inputs):
         yield Case(at_reference(drawn(entry, rng)), defaults, "the policy is the reference")
+    if entry.batchwise and "groups" not in entry.inputs:
+        inputs = drawn(entry, rng)
+        of_rows = [name for name in inputs if entry.axes(name) == ["batch"]]
+        twins = {name: inputs[name][: len(inputs[name]) // 2].repeat(2) for name in of_rows}
+        yield Case(inputs | twins, defaults, "rows that are alike")
 
 
 def drawn(
@@ -81,21 +86,24 @@ def drawn(
 
 
 def varied(entry: Entry, rng: torch.Generator) -> Iterator[dict[str, Any]]:
-    """Each choice once, each number moved by itself, and all numbers moved together."""
-    moved = {}
+    """Each number by itself, near its lower end and above; every choice, with all numbers moved."""
+    choices: dict[str, list[Any]] = {}
+    moved: dict[str, Any] = {}
     for name, text in entry.ranges.items():
         if text[0] == "{":
-            yield from (
-                {name: {"True": True, "False": False}.get(choice, choice)}
-                for choice in text[1:-1].split(", ")
-            )
+            literal = {"True": True, "False": False}
+            choices[name] = [literal.get(choice, choice) for choice in text[1:-1].split(", ")]
             continue
         low, high = (float(end) for end in text[1:-1].split(","))
         low = max(low, -1.0)
         width = min(high - low, 2.0)
-        share = 0.15 + 0.7 * float(torch.rand((), generator=rng))
-        moved[name] = low + width * share
-        yield {name: moved[name]}
+        for share in (0.1, 0.35 + 0.5 * float(torch.rand((), generator=rng))):
+            moved[name] = low + width * share
+            yield {name: moved[name]}
+    for name, values in choices.items():
+        for value in values:
+            yield {name: value}
+            yield moved | {name: value}
     if len(moved) > 1:
         yield moved
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ...losses.export import standalone
+from ...losses.formulas import formulas
 from ...losses.registry import Entry, get
-from ...losses.vocabulary import belongs_to_policy
 
 SPARED = {"wide"}  # whose own mutant is an operator: its call left out
 FLIPPED: dict[type, type] = {
@@ -63,23 +63,32 @@ class Mutant:
         return loss
 
 
-def mutants(name: str, text: str | None = None, function: str | None = None) -> Iterator[Mutant]:
-    """Every mutant of a registered loss, or of the function of that name in another text."""
+def mutants(
+    name: str, text: str | None = None, function: str | None = None, only: Collection[str] = ()
+) -> Iterator[Mutant]:
+    """Every mutant of a registered loss.
+
+    Args:
+        name: of the loss.
+        text: a file other than `minipref show` prints, in which `function` is to be called.
+        only: functions of the file that faults are put into, not all.
+    """
     tree = ast.parse(text or standalone(name))
     entry = get(name)
     called = function or name
     for part in tree.body:
         if not isinstance(part, ast.FunctionDef) or part.name in SPARED:
             continue
+        if only and part.name not in only:
+            continue
         without_docstring(part)
         for operator, statement, changed in faulty_statements(part, entry):
             body = [changed if s is statement else s for s in part.body]
             mutant = whole_file(tree, part, body)
             yield Mutant(operator, ast.unparse(statement), ast.unparse(changed), mutant, called)
-        narrow = [Narrow().visit(copy.deepcopy(statement)) for statement in part.body]
-        mutant = whole_file(tree, part, narrow)
-        if mutant != ast.unparse(tree):
-            yield Mutant("computed as narrow as it came", "wide(x)", "x", mutant, called)
+    narrow = ast.unparse(ast.fix_missing_locations(Narrow().visit(copy.deepcopy(tree))))
+    if narrow != ast.unparse(tree) and not only:
+        yield Mutant("computed as narrow as it came", "wide(x)", "x", narrow, called)
 
 
 def faulty_statements(
@@ -162,7 +171,7 @@ def faults(node: ast.AST, parent: ast.AST | None, entry: Entry) -> Iterator[tupl
             yield "comparison flipped", ast.Compare(left, [FLIPPED[type(op)]()], [right])
         case ast.Name(name, ast.Load()):
             yield from faults_of_a_name(name, entry)
-        case ast.Call(ast.Name("wide"), [ast.Name(name)], _) if belongs_to_policy(name):
+        case ast.Call(ast.Name("wide"), [ast.Name(name)], _) if name in pushed(entry):
             if not (isinstance(parent, ast.Attribute) and parent.attr == "detach"):
                 yield "wrong detach", called(node, "detach")
         case ast.Call(ast.Attribute(_, method)):
@@ -208,6 +217,11 @@ def faults_of_a_call(node: ast.Call, method: str) -> Iterator[tuple[str, ast.AST
         yield "argument negated", expression(f"{whose}.{method}(-({argument}))")
         if method == "logsigmoid":
             yield "overflowing form", expression(f"torch.sigmoid({argument}).log()")
+
+
+def pushed(entry: Entry) -> set[str]:
+    """The inputs that the loss has a gradient on."""
+    return {left[4:] for left, _ in formulas(entry) if left.startswith("dL/d")}
 
 
 def is_axis(node: ast.expr) -> bool:

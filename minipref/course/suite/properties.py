@@ -6,6 +6,7 @@ Each yields sentences that say what is wrong; none means that all is well.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -105,7 +106,6 @@ def constants_stay(answer: Answer, seed: int) -> Sentences:
             if by == [False, True]:
                 yield f"a gradient flows into {name}, which is held constant: detach it"
                 return
-        return
 
 
 def wrong_gradients(found: Values, gradients: Inputs, tolerance: float) -> list[str]:
@@ -146,10 +146,7 @@ def survives(answer: Answer, seed: int) -> Sentences:
         yield from survives_far(answer, seed)
         return
     entry, rng = answer.entry, stream(seed, f"suite/{answer.entry.name}/extremes")
-    choices = [
-        {},
-        *(c for c in varied(entry, rng) if not isinstance(next(iter(c.values())), float)),
-    ]
+    choices = [{}, *(c for c in varied(entry, rng) if not has_number(c))]
     for dtype, choice, first, end in (
         *((torch.float32, choice, 1, None) for choice in choices),
         *((torch.float32, choice, SIZES["batch"], None) for choice in choices),
@@ -169,6 +166,10 @@ def survives(answer: Answer, seed: int) -> Sentences:
                 row = (~gradient.isfinite()).nonzero()[0].tolist()[:1]
                 yield f"its gradient on {name} is nan or inf " + at(entry, inputs, row)
                 return
+
+
+def has_number(choice: dict[str, Any]) -> bool:
+    return any(isinstance(value, float) for value in choice.values())
 
 
 def survives_far(answer: Answer, seed: int) -> Sentences:
