@@ -3,31 +3,81 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 import typer
 
+from .names import check_name
+
+FAMILIES = [
+    "reward",
+    "pairwise",
+    "pointwise",
+    "listwise",
+    "tokenwise",
+    "policy_gradient",
+    "diffusion",
+]
+
 
 def losses(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[WORD]...", help="Only losses that mention all of these words."),
+    ] = None,
+    family: Annotated[str | None, typer.Option(help="Only this family, such as pairwise.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A list for other programs.")] = False,
 ) -> None:
-    """List every loss: its family, what it takes and the paper it is from."""
+    """List every loss by family: what it does, the log-probs it takes, the paper it is from.
+
+    [bold]minipref losses[/bold]                    all of them
+    [bold]minipref losses ties[/bold]               whatever speaks of ties
+    [bold]minipref losses --family listwise[/bold]
+    """
     rows = catalogue()
+    if family is not None:
+        check_name("family", family, FAMILIES)
+        rows = [row for row in rows if row["family"] == family]
+    for word in words or []:
+        start = re.compile(rf"\b{re.escape(word)}", re.IGNORECASE)
+        rows = [row for row in rows if start.search(described(row["name"]))]
     if as_json:
         print(json.dumps(rows, indent=1))
         return
+    if not rows:
+        raise ValueError(f"no loss mentions {' and '.join(words or [])}")
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for title in ("loss", "family", "log-probs", "paper"):
-        table.add_column(title, no_wrap=True)
-    table.add_column("inputs", overflow="fold")
-    for row in rows:
-        inputs = ", ".join(row["inputs"])
-        table.add_row(row["name"], row["family"], row["logps"], str(row["paper"]), inputs)
+    table.add_column("loss", no_wrap=True)
+    table.add_column("what it does", overflow="fold")
+    table.add_column("log-probs", no_wrap=True)
+    table.add_column("paper", no_wrap=True)
+    for kind in FAMILIES:
+        of_kind = [row for row in rows if row["family"] == kind]
+        if of_kind:
+            table.add_row(f"[bold]{kind}[/bold]")
+        for row in of_kind:
+            table.add_row(f"  {row['name']}", first_line(row["name"]), row["logps"], row["paper"])
     Console().print(table)
-    print("\nminipref show NAME prints one of them as a file that runs by itself.")
+    print(f"\n{len(rows)} losses. minipref show NAME prints one as a file that runs by itself.")
+
+
+def first_line(name: str) -> str:
+    """What a loss's docstring says first, without its name."""
+    from minipref.losses.registry import get
+
+    line = (get(name).source.__doc__ or "").split("\n")[0]
+    return line.partition(": ")[2] or line
+
+
+def described(name: str) -> str:
+    """Everything that a loss says of itself."""
+    from minipref.losses.registry import get
+
+    return f"{name} {get(name).source.__doc__}"
 
 
 def show(

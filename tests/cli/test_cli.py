@@ -57,10 +57,10 @@ def test_losses_for_people_names_every_one(run):
     code, out, _ = run("losses")
     assert code == 0
     for row in catalogue.catalogue():
-        assert re.search(rf"^{row['name']}\s+{row['family']}", out, flags=re.MULTILINE)
+        assert re.search(rf"^ +{row['name']} ", out, flags=re.MULTILINE)
 
 
-FLAGS = [[], ["--checked"], ["--from-logits"]]
+FLAGS = [[], ["--checked"], ["--from-logits"], ["--test"]]
 
 
 @pytest.mark.parametrize("flags", FLAGS, ids=str)
@@ -182,3 +182,23 @@ def test_benchmarks_run_and_a_failing_one_is_named(run, tmp_path, monkeypatch):
     assert run("bench", "--cpu", "good")[0] == 0
     code, _, err = run("bench", "--cpu")
     assert (code, err) == (2, "minipref: these benchmarks did not finish: bad\n")
+
+
+def test_losses_are_found_by_a_word_and_a_family(run):
+    code, out, _ = run("losses", "ties")
+    assert code == 0
+    assert "davidson" in out
+    assert "grpo" not in out
+    names = {row["name"] for row in json.loads(run("losses", "--family", "listwise", "--json")[1])}
+    assert "plackett_luce" in names
+    assert "dpo" not in names
+    code, _, err = run("losses", "--family", "pairs")
+    assert (code, "did you mean pairwise?" in err) == (2, True)
+    code, _, err = run("losses", "qqqq")
+    assert (code, "no loss mentions qqqq" in err) == (2, True)
+
+
+def test_every_family_is_listed(run):
+    from minipref.losses.registry import REGISTRY
+
+    assert {entry.family for entry in REGISTRY.values()} == set(catalogue.FAMILIES)
