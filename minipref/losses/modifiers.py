@@ -35,13 +35,13 @@ def smoothed(loss: Loss, label_smoothing: float) -> Loss:
         label_smoothing: in [0, 0.5).
 
     Raises: ValueError for a loss that takes no pairs, or the number.
-    Source: Mitchell 2023; in TRL for sigmoid, robust and exo_pair only.
+    Source: Mitchell 2023; in TRL 1.16 for robust, exo_pair and aot only.
     """
     entry = of_pairs("smoothed", loss)
     in_range("smoothed", {"label_smoothing": label_smoothing}, "[0, 0.5)")
 
     def call(inputs: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> Tensor:
-        right, wrong = loss(**inputs, **numbers), loss(**swapped(inputs), **numbers)
+        right, wrong = under_both_labels(loss, inputs, numbers)
         return (1 - label_smoothing) * right + label_smoothing * wrong
 
     return modified(entry, f"smoothed_{entry.name}", call)
@@ -64,7 +64,7 @@ def robust(loss: Loss, flip_rate: float) -> Loss:
     in_range("robust", {"flip_rate": flip_rate}, "[0, 0.5)")
 
     def call(inputs: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> Tensor:
-        right, wrong = loss(**inputs, **numbers), loss(**swapped(inputs), **numbers)
+        right, wrong = under_both_labels(loss, inputs, numbers)
         return ((1 - flip_rate) * right - flip_rate * wrong) / (1 - 2 * flip_rate)
 
     return modified(entry, f"robust_{entry.name}", call)
@@ -74,10 +74,10 @@ def length_normalised(loss: Loss) -> Loss:
     """The loss of mean log-probs, where it took sums: `length_normalised(dpo)` is LN-DPO.
 
     Its inputs are called `*_mean_logps`. Means are smaller than sums by the length, and ask for a
-    larger beta: 2 to 3.5 where DPO has 0.1.
+    larger beta: 2 to 5 where DPO has 0.1.
 
     Raises: ValueError for a loss without summed log-probs of whole responses.
-    Source: Ahrabian et al. 2024, arXiv 2411.02442 (paper 054); TRL's sigmoid_norm, open-instruct's
+    Source: Ahrabian et al. 2024, arXiv 2407.15229 (paper 054); TRL's sigmoid_norm, open-instruct's
         dpo_norm.
     """
     entry = entry_of(loss)
@@ -93,7 +93,7 @@ def length_normalised(loss: Loss) -> Loss:
         theirs = {name: inputs[names.get(name, name)] for name in entry.inputs}
         return loss(**theirs, **numbers)
 
-    inputs = {names.get(name, name): entry.shapes.get(name, "batch") for name in entry.inputs}
+    inputs = {names.get(name, name): axes for name, axes in axes_of(entry).items()}
     return modified(entry, f"length_normalised_{entry.name}", call, inputs, logps="mean")
 
 
@@ -110,7 +110,7 @@ def desensitised(loss: Loss, alpha: float) -> Loss:
         alpha: in [0, 1]; 1 is the loss itself, 0 cuts both responses to the shorter length.
 
     Raises: ValueError for another loss, or the number.
-    Source: Liu et al. 2024, arXiv 2409.06411 (LD-DPO), Eq. 8; TRL's ld_alpha.
+    Source: Liu et al. 2024, arXiv 2409.06411 (LD-DPO); TRL's ld_alpha.
     """
     entry = of_pairs("desensitised", loss)
     in_range("desensitised", {"alpha": alpha}, "[0, 1]")
@@ -129,11 +129,8 @@ def desensitised(loss: Loss, alpha: float) -> Loss:
             theirs[name] = (logps * public).sum(-1) + alpha * (logps * ~public).sum(-1)
         return loss(**theirs, **numbers)
 
-    inputs = {
-        name: "batch length" if name in by_token else entry.shapes.get(name, "batch")
-        for name in entry.inputs
-    }
-    inputs |= {"chosen_mask": "batch length", "rejected_mask": "batch length"}
+    of_tokens = dict.fromkeys((*by_token, "chosen_mask", "rejected_mask"), "batch length")
+    inputs = axes_of(entry) | of_tokens
     return modified(entry, f"desensitised_{entry.name}", call, inputs, logps="token")
 
 
@@ -144,7 +141,7 @@ def weighted(loss: Loss) -> Loss:
     gaps and group-robust optimisation are weights of this kind.
 
     Raises: ValueError for a loss that has such an input already.
-    Source: Zhou et al. 2024, arXiv 2406.11827 (WPO), Eq. 4; TRL's use_weighting.
+    Source: Zhou et al. 2024, arXiv 2406.11827 (WPO); TRL's use_weighting.
     """
     entry = entry_of(loss)
     if "weights" in entry.inputs:
@@ -154,7 +151,7 @@ def weighted(loss: Loss) -> Loss:
         theirs = {name: inputs[name] for name in entry.inputs if name in inputs}
         return wide(inputs["weights"]).detach() * loss(**theirs, **numbers)
 
-    inputs = {name: entry.shapes.get(name, "batch") for name in entry.inputs} | {"weights": "batch"}
+    inputs = axes_of(entry) | {"weights": "batch"}
     return modified(entry, f"weighted_{entry.name}", call, inputs)
 
 
@@ -182,7 +179,7 @@ def with_nll(loss: Loss, alpha: float) -> Loss:
         theirs = {name: inputs[name] for name in entry.inputs if name in inputs}
         return loss(**theirs, **numbers) - alpha * wide(inputs[kept])
 
-    inputs = {name: entry.shapes.get(name, "batch") for name in entry.inputs} | {kept: "batch"}
+    inputs = axes_of(entry) | {kept: "batch"}
     return modified(entry, f"{entry.name}_with_nll", call, inputs)
 
 
@@ -201,7 +198,7 @@ def wpo_weights(logps: Tensor, squared: Tensor, mask: Tensor) -> Tensor:
         mask: (batch, length) bool, True on the response's tokens.
 
     Returns: (batch,) without gradient; 1 for an empty response.
-    Conventions: not clamped (TRL clamps the product of both sides at 1).
+    Conventions: not clamped, nor is the product of both sides in TRL 1.16.
     Source: Zhou et al. 2024, arXiv 2406.11827, section 3.2.
     """
     aligned = (wide(logps) - wide(squared)).detach().where(mask, 0.0)
@@ -226,9 +223,7 @@ def group_robust_weights(losses: Tensor, weights: Tensor, *, step: float = 0.01)
     return (wide(weights).log() + step * wide(losses).detach()).softmax(-1)
 
 
-@checked(
-    shapes={"ref_logps": "batch references", "weights": "references"},
-)
+@checked(shapes={"ref_logps": "batch references", "weights": "references"})
 def mixed_reference(ref_logps: Tensor, weights: Tensor) -> Tensor:
     """Several references as one: the harmonic mean that MRPO's bound has a closed form for.
 
@@ -239,15 +234,24 @@ def mixed_reference(ref_logps: Tensor, weights: Tensor) -> Tensor:
         weights: (references,) positive, summing to 1.
 
     Returns: (batch,) log-probs, up to a constant that cancels in a pair; hand it to any loss.
-    Conventions: the paper's weights (the official code puts them on the other reference).
+    Conventions: the paper's weights (the official code puts them on the other reference). Its
+        clipping of the further references and its adaptive weights come before this.
     Source: Le et al. 2024, arXiv 2405.16388 (paper 057).
     """
     return -(wide(weights).log() - wide(ref_logps)).logsumexp(-1)
 
 
-def swapped(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The same pair with the other label: what was chosen is rejected."""
-    return {name: inputs[other_side(name)] for name in inputs}
+def under_both_labels(
+    loss: Loss, inputs: Mapping[str, Tensor], numbers: Mapping[str, Any]
+) -> tuple[Tensor, Tensor]:
+    """The loss of a pair as it is labelled, and with what was chosen rejected."""
+    swapped = {name: inputs[other_side(name)] for name in inputs}
+    return loss(**inputs, **numbers), loss(**swapped, **numbers)
+
+
+def axes_of(entry: Entry) -> dict[str, str]:
+    """{input: names of its dimensions}."""
+    return {name: " ".join(entry.axes(name)) for name in entry.inputs}
 
 
 def other_side(name: str) -> str:
@@ -285,7 +289,7 @@ def modified(
 
     `call(inputs, hyperparameters)` computes it. Hyper-parameters stay those of the loss within.
     """
-    inputs = inputs or {key: entry.shapes.get(key, "batch") for key in entry.inputs}
+    inputs = inputs or axes_of(entry)
     within = inspect.signature(entry.source).parameters
     numbers = [within[key] for key in entry.hyperparameters]
     optional = {key for key in entry.inputs if within[key].default is None}
