@@ -11,34 +11,28 @@ from .advantages import (
 )
 from .coefficient import gradient_coefficient
 from .critics import value_clip
+from .denoising import denoising_errors, prediction_drift, step_logps
 from .diffusion import (
     diffusion_cpo,
     diffusion_dpo,
     diffusion_kto,
     dspo,
     mapo_diffusion,
-    prediction_drift,
     timestep_diffusion_dpo,
 )
-from .diffusion_rewards import dlpo, dpok, hive, prdp, refl, step_logps
+from .diffusion_rewards import dlpo, dpok, hive, prdp, refl
 from .distillation import adpa, forward_kl, gkd, minillm
-from .edits import aggregate_token_rewards, figa, token_guidance, token_guidance_mle
 from .ensembles import ensemble_rewards
 from .group_relative import cispo, dapo, dr_grpo, grpo, gspo
+from .imitation import f_sft, npo
 from .listwise import aft, bialign, knowpat, lire, plackett_luce, pro, rrhf
-from .listwise_reference import (
-    exo_list,
-    infonca,
-    irpo_ranking,
-    lipo,
-    pl_dpo,
-    rpo_leave_one_out,
-    rpo_list,
-    s_dpo,
-    vcb,
-)
+from .listwise_reference import irpo_ranking, lipo, pl_dpo, s_dpo
+from .listwise_scores import exo_list, infonca, rpo_leave_one_out, rpo_list, vcb
 from .pairwise import cdpo, dpo, flex_dpo, hinge, ipo, rdpo
 from .pairwise_anchors import apo_down, apo_zero, bce_pair, dpop, nca, sppo_hard
+from .pairwise_batchwise import aot, aot_unpaired, prompt_likeness, rpo_relative
+from .pairwise_dispersion import entropy_share, mallows_dpo, mallows_weights, rainbow_po
+from .pairwise_drift import feature_drift, fpo, sparsepo, tdpo1, tdpo2
 from .pairwise_images import mdpo, povid
 from .pairwise_kernels import (
     dpo_kernels,
@@ -47,28 +41,11 @@ from .pairwise_kernels import (
     polynomial_log_kernel,
     rbf_log_kernel,
 )
-from .pairwise_links import aot, aot_unpaired, discopop, exo, f_dpo, gpo_generalised
-from .pairwise_offsets import (
-    entropy_share,
-    lr_dpo,
-    mallows_dpo,
-    mallows_weights,
-    modpo,
-    odpo,
-    rainbow_po,
-    rpo_reverse,
-    spo_sequential,
-)
+from .pairwise_likelihood import asft, cpo, orpo, slic_hf, unlikelihood
+from .pairwise_links import discopop, exo, f_dpo, gpo_generalised
+from .pairwise_offsets import lr_dpo, modpo, odpo, rpo_reverse, spo_sequential
 from .pairwise_soft import mcts_dpo, soft_dpo, todo
-from .pairwise_targets import (
-    cpl,
-    discounted_logps,
-    irepo,
-    prompt_likeness,
-    rebel,
-    rpo_relative,
-    rpo_reward_aware,
-)
+from .pairwise_targets import irepo, rebel, rpo_reward_aware
 from .pointwise import (
     apo_zero_unpaired,
     bco,
@@ -77,19 +54,12 @@ from .pointwise import (
     kto,
     kto_reference_point,
     kto_s,
+    pointwise_dpo,
+    ulma,
 )
-from .pointwise_likelihood import dro, f_sft, pointwise_dpo, pointwise_dpo_regression, rwr, ulma
+from .pointwise_scores import dro, pointwise_dpo_regression, rwr
 from .policy_gradient import a2c, p3o, p3o_fakoor, ppo_clip, reinforce, remax, rloo
-from .reference_free import (
-    alphapo,
-    asft,
-    cpo,
-    orpo,
-    simpo,
-    simpo_gamma,
-    slic_hf,
-    unlikelihood,
-)
+from .reference_free import alphapo, cpl, discounted_logps, simpo, simpo_gamma
 from .reward import (
     bradley_terry,
     bradley_terry_centred,
@@ -102,11 +72,16 @@ from .reward import (
     rao_kupper,
     thurstone,
 )
-from .reward_distributions import dprm_cross_entropy, dprm_transport, pro_orchestrator
-from .reward_points import cost_model, genrm, gpo_group, ovm, prm, reward_bce, reward_regression
+from .reward_distributions import (
+    dprm_cross_entropy,
+    dprm_transport,
+    gpo_group,
+    pro_orchestrator,
+)
+from .reward_points import cost_model, genrm, ovm, prm, reward_bce, reward_regression
 from .selfplay import drpo, nash_md, response_kl, spac, sppo, vpo, xpo
-from .tokenwise import feature_drift, fpo, sft, sparsepo, tdpo1, tdpo2, wspo
-from .unlearning import npo
+from .token_weights import aggregate_token_rewards, figa, token_guidance, token_guidance_mle
+from .tokenwise import sft, wspo
 
 __all__ = [
     "a2c",
@@ -134,6 +109,7 @@ __all__ = [
     "cpo",
     "dapo",
     "davidson",
+    "denoising_errors",
     "derangement",
     "diffusion_cpo",
     "diffusion_dpo",

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from .numerics import wide
 from .registry import diffusion
@@ -208,7 +208,8 @@ def dspo(
     Conventions: the gradient flows through c, as in the official code for SD 1.5; for SDXL that
         code minimises something else. Errors are means over the elements, and all inputs of a row
         share one time step and one noise.
-    Source: Zhu et al. 2025, "DSPO: Direct Score Preference Optimization", ICLR, the official code.
+    Source: Zhu et al. 2025, "DSPO: Direct Score Preference Optimization for Diffusion Model
+        Alignment", ICLR (OpenReview xyfb9HHvMe), and the official code.
     """
     chosen_errors, chosen_drift = wide(chosen_errors), wide(chosen_drift)
     ref_chosen_errors = wide(ref_chosen_errors)
@@ -217,19 +218,6 @@ def dspo(
     c = beta * torch.sigmoid(0.5 * beta * (error - ref_error))
     cross = chosen_errors + chosen_drift - ref_chosen_errors
     return chosen_errors - c * cross + c.square() * chosen_drift
-
-
-def prediction_drift(
-    model: nn.Module, reference: nn.Module, images: Tensor, noise: Tensor
-) -> Tensor:
-    """Mean squared difference of two denoisers' predictions, (batch,), on half-noised images.
-
-    Args:
-        model, reference: noisy images (batch, elements) to their noise.
-        images, noise: (batch, elements), mixed as in `denoising_errors`.
-    """
-    noisy = 0.5**0.5 * (images + noise)
-    return (model(noisy) - reference(noisy)).square().mean(-1)
 
 
 @diffusion(

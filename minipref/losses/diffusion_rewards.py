@@ -39,15 +39,16 @@ def dpok(
         rewards: (batch,) of the images that came out; held constant.
         drift: (batch, length) KL(model || pre-trained) of each step, or what it is a multiple of,
             the squared difference of the predicted noises.
-        reward_weight: alpha of the paper; 10.
-        kl_weight: beta of the paper; 0.01.
+        reward_weight: alpha of the paper; 10 as for a single prompt in the official code's README,
+            which has 1000 for many.
+        kl_weight: beta of the paper; 0.01 as there for a single prompt, 0.1 for many.
 
     Returns: (batch,) loss; its value means nothing, its gradient does.
     Raises: ValueError that names the tensor which does not fit the others, or the number.
     Conventions: sums over the steps. The gradient flows through the drift, not through the reward.
-        The official code takes a learnt baseline off the rewards and multiplies by a ratio to the
-        sampler, clamped within 1e-4, which is 1 on fresh samples; it weighs means over elements.
-        The weights are from memory.
+        The official code takes a learnt baseline off the rewards, and has the step's ratio to the
+        sampler, clamped to 1 +- 1e-4, for its log-prob: the same gradient on fresh samples. Its
+        log-probs are means over elements (`step_logps`).
     Source: Fan et al. 2023, arXiv 2305.16381, Algorithm 1 and the official code.
     """
     rewards = wide(rewards).detach()
@@ -81,7 +82,8 @@ def dlpo(
     Raises: ValueError that names the tensor which does not fit the others, or the number.
     Conventions: sums over the steps. The error is part of the reward, so that no gradient flows
         through it. Paper 061 prints a minus before both terms; as a loss that would reward errors.
-    Source: Chen et al. 2024, arXiv 2405.14632; Eqs. 33 and 34 of paper 061.
+    Source: Chen et al. 2024, arXiv 2405.14632; Eqs. 33 and 34 of paper 061; the paper's weights not
+        checked.
     """
     gains = alpha * wide(rewards)[:, None] - beta * wide(errors)
     return -(gains.detach() * wide(logps)).sum(-1)
@@ -144,8 +146,8 @@ def prdp(
         old_chosen_logps, old_rejected_logps: (batch, length) the same when they were sampled; held
             constant.
         chosen_scores, rejected_scores: (batch,) rewards of the two images.
-        beta: strength of the KL constraint, in the reward's unit per nat; 1 here, for the paper
-            tunes it to each reward.
+        beta: strength of the KL constraint, in the reward's unit per nat; 1 here: it depends on
+            the reward's scale.
         clip: how far a step's log-prob may move, nats; 0.1 here. Log-probs that are averaged over
             elements want far less, such as DDPO's 1e-4.
 
@@ -153,7 +155,8 @@ def prdp(
     Raises: ValueError that names the tensor which does not fit the others, or the number.
     Conventions: sums over the steps, each clipped on its own. Without the clip it is `ipo` with a
         real gap in place of 1 / (2 tau). The larger of the two losses counts; a tie is unclipped.
-    Source: Deng et al. 2024, arXiv 2402.08714, section 4; Eq. 32 of paper 061.
+    Source: Deng et al. 2024, arXiv 2402.08714; Eq. 32 of paper 061; the form of the clip from
+        memory, the paper's numbers not checked.
     """
     chosen, rejected = wide(chosen_logps), wide(rejected_logps)
     old_chosen, old_rejected = wide(old_chosen_logps).detach(), wide(old_rejected_logps).detach()
@@ -184,9 +187,10 @@ def hive(errors: Tensor, scores: Tensor, *, beta: float = 1.0) -> Tensor:
     Returns: (batch,) loss, in the errors' unit.
     Raises: ValueError that names the tensor which does not fit the other, or beta.
     Conventions: the optimum of a KL-constrained reward, reached by imitation (reward-weighted
-        regression). An exponent above 20 counts as 20; centre the rewards first. The paper's other
-        variant, the reward as a word in the prompt, is plain denoising.
-    Source: Zhang et al. 2023, arXiv 2303.09618, the weighted loss; Eq. 36 of paper 061.
+        regression, `rwr`). An exponent above 20 counts as 20; centre the rewards first. The paper's
+        other variant, the reward as a word in the prompt, is plain denoising.
+    Source: Zhang et al. 2023, arXiv 2303.09618, the weighted loss; Eq. 36 of paper 061; the
+        official code, which reads the weights from its data.
     """
     weight = (wide(scores) / beta).clamp(max=20.0).exp()
     return weight * wide(errors)
@@ -216,14 +220,3 @@ def refl(rewards: Tensor, errors: Tensor, *, lambda_: float = 1e-3, target: floa
     Source: Xu et al. 2023, arXiv 2304.05977, Algorithm 1, and the official code (ImageReward).
     """
     return wide(errors) + lambda_ * torch.relu(target - wide(rewards))
-
-
-def step_logps(means: Tensor, next_states: Tensor, *, std: float = 1.0) -> Tensor:
-    """Log-prob of denoising steps, (batch, length), nats an element.
-
-    Args:
-        means: (batch, length, elements) what the denoiser makes of each state.
-        next_states: (batch, length, elements) what was drawn around it.
-        std: of the draw.
-    """
-    return torch.distributions.Normal(means, std).log_prob(next_states).mean(-1)

@@ -6,6 +6,8 @@ gives, moved by one position. Gradients are written for log-probs that are free;
 are what a softmax makes of them.
 """
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -113,10 +115,9 @@ def gkd(logps: Tensor, teacher_logps: Tensor, mask: Tensor, *, beta: float = 0.5
     """
     logps = wide(logps).where(mask[..., None], 0.0)
     teacher_logps = wide(teacher_logps).where(mask[..., None], 0.0)
-    shares = torch.tensor([beta, 1 - beta], dtype=torch.float64).log()
-    mixture = torch.logaddexp(teacher_logps + shares[0], logps + shares[1])  # its log
-    teacher_kl = (teacher_logps.exp() * (teacher_logps - mixture)).sum(-1)  # (batch, length)
-    student_kl = (logps.exp() * (logps - mixture)).sum(-1)
+    log_mixture = torch.logaddexp(math.log(beta) + teacher_logps, math.log(1 - beta) + logps)
+    teacher_kl = (teacher_logps.exp() * (teacher_logps - log_mixture)).sum(-1)  # (batch, length)
+    student_kl = (logps.exp() * (logps - log_mixture)).sum(-1)
     jsd = beta * teacher_kl + (1 - beta) * student_kl
     return jsd.sum(-1) / mask.sum(-1).clamp(min=1)
 

@@ -1,4 +1,4 @@
-"""Many reward models, one reward: what a policy is trained on, so that it cannot please just one"""
+"""Many reward models, one reward: a policy that is trained on it cannot please just one."""
 
 from typing import Literal
 
@@ -27,13 +27,13 @@ def ensemble_rewards(
     Args:
         rewards: (batch, k) each model's reward; on one scale, so centre them on the same responses.
         how: the aggregate; the paper finds the two careful ones alike.
-        lambda_: weight of the variance, one over the reward's unit; for "uncertainty" only.
+        lambda_: weight of the variance, per unit of reward; for "uncertainty" only.
 
     Returns: (batch,) rewards, in the models' unit; all three agree where the models do.
     Raises: ValueError for a tensor of another shape, an unknown aggregate, or a negative weight.
     Conventions: the variance divides by k, not k - 1. An average of weights (WARM) is one model,
         and not an ensemble.
-    Source: Coste et al. 2023, arXiv 2310.02743, section 3.
+    Source: Coste et al. 2023, arXiv 2310.02743, section 3; lambda_ from memory.
     """
     rewards = wide(rewards)
     if how == "worst":

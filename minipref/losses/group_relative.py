@@ -263,7 +263,8 @@ def cispo(
         mask: (batch, length) bool, True on the response's tokens.
         tokens: () tokens a response on average over the whole batch, as for `dapo`.
         clip_low, clip_high: bounds of the weights, 1 - clip_low and 1 + clip_high; 1 is no lower
-            bound, as in the paper. It keeps its upper one to itself; a weight of 5 as in TRL.
+            bound, as in the paper. It keeps its upper one to itself; a weight of at most 5 is what
+            TRL advises.
 
     Returns: (batch,) loss, in the advantages' unit times nats; its value means nothing; 0 for a
         response without tokens.

@@ -130,16 +130,20 @@ def knowpat(mean_logps: Tensor, *, lambda_: float = 0.1) -> Tensor:
         spread = max(largest(mean_logps) - smallest(mean_logps), 1e-6)
         mu = (mean_logps - smallest(mean_logps)) / spread
         number_behind = count(mean_logps) - ranks(mean_logps)
-        share = mu * (number_behind > 0) / max(1, number_behind)
-        behind = over_i(ranks(mean_logps)) < over_j(ranks(mean_logps))
-        down = sum_j(behind * softplus(over_j(mean_logps)))
-        up = max(1, number_behind) * softplus(-mean_logps)
-        best = where(ranks(mean_logps) == 1, 1, 0)
+        weight = where(number_behind > 0, mu, 0)
+        up = softplus(-mean_logps)
+        down = tail_sum(softplus(mean_logps)) - softplus(mean_logps)
+        term = weight * (up + down / max(1, number_behind))
         scale = lambda_ / (count(mean_logps) - 1)
-        L = scale * sum(share * (up + down)) - first(mean_logps)
-        pull = max(1, number_behind) * share * sigmoid(-mean_logps)
-        push = sum_i(behind * over_i(share)) * sigmoid(mean_logps)
+        L = scale * sum(term) - first(mean_logps)
+        share = weight / max(1, number_behind)
+        pull = weight * sigmoid(-mean_logps)
+        push = (head_sum(share) - share) * sigmoid(mean_logps)
+        best = where(ranks(mean_logps) == 1, 1, 0)
         dL/dmean_logps = scale * (push - pull) - best
+
+    where tail_sum(x)_i is the sum of x_j over j >= i, and head_sum(x)_i the sum over j <= i: each
+    answer but the last is raised, and those behind it pushed down by a mean.
 
     Args:
         mean_logps: (batch, k) mean log-probs, the gold answer first, then from good to bad, nats a
@@ -155,14 +159,12 @@ def knowpat(mean_logps: Tensor, *, lambda_: float = 0.1) -> Tensor:
     Source: Zhang et al. 2023, arXiv 2311.06503 (paper 077), and the official code.
     """
     mean_logps = wide(mean_logps)
-    constant, k = mean_logps.detach(), mean_logps.shape[-1]
-    lowest, highest = constant.amin(-1, keepdim=True), constant.amax(-1, keepdim=True)
-    mu = (constant - lowest) / (highest - lowest).clamp(min=1e-6)
-    number_behind = behind(mean_logps).sum(-1)  # (k,): k - 1, ..., 0
-    share = mu * (number_behind > 0) / number_behind.clamp(min=1)
-    down = F.softplus(mean_logps)[:, None, :].where(behind(mean_logps), 0.0).sum(-1)
-    up = number_behind.clamp(min=1) * F.softplus(-mean_logps)
-    return lambda_ / max(k - 1, 1) * (share * (up + down)).sum(-1) - mean_logps[:, 0]
+    mu = within_list(mean_logps, smallest_spread=1e-6).detach()[:, :-1]  # all but the last
+    up = F.softplus(-mean_logps[:, :-1])
+    down = F.softplus(mean_logps[:, 1:]).flip(-1).cumsum(-1).flip(-1)  # (batch, k - 1): over j > i
+    number_behind = torch.arange(up.shape[-1], 0, -1, device=mean_logps.device)
+    terms = mu * (up + down / number_behind)
+    return lambda_ / max(terms.shape[-1], 1) * terms.sum(-1) - mean_logps[:, 0]
 
 
 @listwise(
@@ -225,7 +227,7 @@ def aft(mean_logps: Tensor, desirable: Tensor, *, boundary: float = 0.5) -> Tens
     Conventions: the boundary constraint (AFT-BC) of the binary case; `lowest` is held constant. A
         boundary of many nats leaves the unconstrained loss. The fine-tuning term of the paper is
         `sft` on the reference solution: add it.
-    Source: Wang et al. 2023, arXiv 2309.02144, section 4.3; written from memory of its equations.
+    Source: Wang et al. 2023, arXiv 2309.02144; its equations are from memory.
     """
     mean_logps = wide(mean_logps)
     lowest = mean_logps.detach().where(desirable, 0.0).amin(-1)[:, None, None]  # log-probs are < 0
@@ -262,17 +264,21 @@ def bialign(logps: Tensor, teacher_logps: Tensor) -> Tensor:
     Conventions: the smallest and the largest log-prob are held constant; a spread below 1e-3 nats
         counts as 1e-3. The paper adds KL(teacher || student) on all tokens, at weight 1. What the
         pair (k = 2) asks for is the teacher's order only.
-    Source: Qin et al. 2023, arXiv 2312.17055 (paper 083), Eq. 3; the paper's text gives a hinge on
-        a difference of scores and one of ranks, their common scale is our reconstruction.
+    Source: Qin et al. 2023, arXiv 2312.17055 (paper 083), Eq. 3, which was not read: the text says
+        a hinge on differences of scores and of ranks, their common scale is our reconstruction.
     """
-    logps, k = wide(logps), logps.shape[-1]
-    lowest, highest = logps.detach().amin(-1, keepdim=True), logps.detach().amax(-1, keepdim=True)
-    helpfulness = (logps - lowest) / (highest - lowest).clamp(min=1e-3)
+    helpfulness = within_list(wide(logps), smallest_spread=1e-3)
     rank = descending_ranks(teacher_logps)
     rank_gaps = rank[:, None, :] - rank[:, :, None]  # (batch, i, j): above 0 where i is better
-    target_gaps = rank_gaps / max(k - 1, 1)
+    target_gaps = rank_gaps / max(logps.shape[-1] - 1, 1)
     excess = helpfulness[:, None, :] - helpfulness[:, :, None] + target_gaps
     return excess.relu().where(rank_gaps > 0, 0.0).sum((-2, -1))
+
+
+def within_list(x: Tensor, smallest_spread: float) -> Tensor:
+    """x from 0 at the smallest of its row to 1 at the largest, both of which are held constant."""
+    lowest, highest = x.detach().amin(-1, keepdim=True), x.detach().amax(-1, keepdim=True)
+    return (x - lowest) / (highest - lowest).clamp(min=smallest_spread)
 
 
 def behind(x: Tensor) -> Tensor:

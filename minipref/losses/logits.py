@@ -4,7 +4,7 @@ Training loops go wrong here more often than in a loss, so `minipref show --from
 """
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def token_logps(logits: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
@@ -38,8 +38,8 @@ def token_kl(logits: Tensor, ref_logits: Tensor, mask: Tensor) -> Tensor:
     Args: as for `token_logps`; the logits of both models.
     Returns: (batch, length) float32, aligned with the ids.
     """
-    logps, ref_logps = logits[:, :-1].float().log_softmax(-1), ref_logits[:, :-1].log_softmax(-1)
-    kl = F.kl_div(logps, ref_logps.float(), log_target=True, reduction="none").sum(-1)
+    logps, ref_logps = (x[:, :-1].float().log_softmax(-1) for x in (logits, ref_logits))
+    kl = (ref_logps.exp() * (ref_logps - logps)).sum(-1)  # (batch, length - 1)
     return F.pad(kl, (1, 0)).where(mask, 0.0)
 
 
@@ -58,12 +58,3 @@ def last_token_rewards(values: Tensor, mask: Tensor) -> Tensor:
     """A reward model's (batch, length, 1) read where the response ends: (batch,)."""
     position = mask.long() * mask.long().cumsum(-1)  # largest on the last True
     return values[..., 0].gather(-1, position.argmax(-1, keepdim=True))[:, 0].float()
-
-
-def denoising_errors(model: nn.Module, images: Tensor, noise: Tensor) -> Tensor:
-    """Mean squared error of the predicted noise, (batch,), of images (batch, elements) half-noised.
-
-    Both images of a pair, and model and reference, are to share the noise (and the time step).
-    """
-    noisy = 0.5**0.5 * (images + noise)
-    return (model(noisy) - noise).square().mean(-1)

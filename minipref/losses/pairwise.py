@@ -75,14 +75,16 @@ def cdpo(
     Args:
         chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
         ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
-        beta: strength of the KL constraint, per nat.
-        label_smoothing: probability that a label is wrong, in [0, 0.5); 0 is `dpo`.
+        beta: strength of the KL constraint, per nat; 0.1 as for `dpo`.
+        label_smoothing: probability that a label is wrong, in [0, 0.5); 0.1 is our choice (HALOs:
+            0.2), and 0 is `dpo`.
 
     Returns: (batch,) loss, nats; log 2 where the policy is the reference.
     Raises: ValueError that names the tensor which does not fit the others, or the number.
-    Conventions: log-probs are sums over tokens. A mix of both labels' losses, as in TRL's
-        `label_smoothing`; `rdpo` is the unbiased estimate, with a minus and a normaliser.
-    Source: Mitchell 2023, "A note on DPO with noisy preferences and relationship to IPO".
+    Conventions: log-probs are sums over tokens. A mix of both labels' losses; TRL 1.16's "sigmoid"
+        does not read its `label_smoothing`, which "robust" takes for a flip rate. `rdpo` is the
+        unbiased estimate, with a minus and a normaliser.
+    Source: Mitchell 2023, "A note on DPO with noisy preferences and relationship to IPO", Eq. 3.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
@@ -112,7 +114,8 @@ def rdpo(
         dL/dchosen_logps = -beta * (sigmoid(-margin) + flip_rate / (1 - 2 * flip_rate))
         dL/drejected_logps = beta * (sigmoid(-margin) + flip_rate / (1 - 2 * flip_rate))
 
-    It is DPO and a constant push, hence not bounded below for flip_rate > 0.
+    It is DPO less flip_rate / (1 - 2 * flip_rate) * margin: a constant push on top, which never
+    rests, so that the loss has no lower bound for flip_rate > 0.
 
     Args:
         chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
@@ -124,7 +127,7 @@ def rdpo(
     Raises: ValueError that names the tensor which does not fit the others, or the number.
     Conventions: log-probs are sums over tokens; TRL's `loss_type="robust"`. Not Park et al.'s
         length-regularised R-DPO, and not the `rdpo` of paper 114.
-    Source: Ray Chowdhury et al. 2024, arXiv 2403.00409 (paper 070).
+    Source: Ray Chowdhury et al. 2024, arXiv 2403.00409 (paper 070), the loss rDPO.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
@@ -162,7 +165,8 @@ def flex_dpo(
     Returns: (batch,) loss, nats; log 2 where the policy is the reference.
     Raises: ValueError that names the tensor which does not fit the others, or the number.
     Conventions: log-probs are sums over tokens; both strengths are fixed for a run.
-    Source: Yan et al. 2024, arXiv 2406.07327 (paper 106), "Flex-DPO".
+    Source: Yan et al. 2024, arXiv 2406.07327 (paper 106), "Flex-DPO", as its reviews quote it; it
+        has no official code.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
@@ -194,8 +198,8 @@ def ipo(
 
     Returns: (batch,) loss, nats squared; 1 / (4 tau^2) where the policy is the reference.
     Raises: ValueError that names the tensor which does not fit the others, or tau.
-    Conventions: means over tokens (TRL, HALOs, LLaMA-Factory; OpenRLHF and the official DPO code
-        sum). The paper's responses are one symbol long, where the two agree.
+    Conventions: means over tokens (TRL, which asked the authors; HALOs, LLaMA-Factory). OpenRLHF
+        and the official DPO code sum. On responses of one symbol the two agree.
     Source: Azar et al. 2023, arXiv 2310.12036, Eq. 17.
     """
     chosen_logratios = wide(chosen_mean_logps) - wide(ref_chosen_mean_logps)
@@ -210,7 +214,7 @@ def hinge(
     ref_chosen_logps: Tensor,
     ref_rejected_logps: Tensor,
     *,
-    beta: float = 0.1,
+    beta: float = 0.05,
 ) -> Tensor:
     """Hinge: DPO's margin with SLiC's loss, which leaves a pair alone once its margin is 1.
 
@@ -224,13 +228,14 @@ def hinge(
     Args:
         chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
         ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
-        beta: inverse of the margin asked for in nats; 0.1 as for `dpo`.
+        beta: the paper's gamma, per nat: 1 / beta nats are asked for; 0.05 as in the paper.
 
     Returns: (batch,) loss; 1 where the policy is the reference.
     Raises: ValueError that names the tensor which does not fit the others, or beta.
-    Conventions: sums over tokens and with a reference ("hinge-norm", as in TRL). SLiC-HF's own
-        hinge has no reference, and a likelihood term.
-    Source: Liu et al. 2023 (RSO), arXiv 2309.06657; after Zhao et al. 2023, arXiv 2305.10425.
+    Conventions: log-probs are sums over tokens. This is TRL's `loss_type="hinge"` (at beta 0.1);
+        SLiC-HF's own hinge has no reference, and a likelihood term: `slic_hf`.
+    Source: Liu et al. 2023 (RSO), arXiv 2309.06657, "hinge-norm"; after Zhao et al. 2023, arXiv
+        2305.10425.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)

@@ -47,7 +47,7 @@ def apo_zero(
     """
     chosen_rewards = beta * (wide(chosen_logps) - wide(ref_chosen_logps))
     rejected_rewards = beta * (wide(rejected_logps) - wide(ref_rejected_logps))
-    return torch.sigmoid(-chosen_rewards) + torch.sigmoid(rejected_rewards)
+    return torch.sigmoid(-chosen_rewards) + torch.sigmoid(rejected_rewards)  # 1 - s(x) is s(-x)
 
 
 @pairwise(paper="064", reference=True, ranges={"beta": "(0, inf)"})
@@ -163,7 +163,7 @@ def nca(
     Conventions: log-probs are sums over tokens. The loss for two responses and a hard label: both
         responses are the reference's, with weight 1/2 each, and the chosen is the better policy's;
         TRL's `loss_type="nca_pair"`.
-    Source: Chen et al. 2024, arXiv 2402.05369, section 4.
+    Source: Chen et al. 2024, arXiv 2402.05369, section 4, and its official code.
     """
     chosen_rewards = beta * (wide(chosen_logps) - wide(ref_chosen_logps))
     rejected_rewards = beta * (wide(rejected_logps) - wide(ref_rejected_logps))
@@ -179,7 +179,7 @@ def bce_pair(
     ref_chosen_logps: Tensor,
     ref_rejected_logps: Tensor,
     *,
-    beta: float = 0.1,
+    beta: float = 0.01,
 ) -> Tensor:
     """Binary cross-entropy on a pair: the chosen is classified as good, the rejected as bad.
 
@@ -189,12 +189,13 @@ def bce_pair(
         dL/dchosen_logps = -beta * sigmoid(-chosen_rewards)
         dL/drejected_logps = beta * sigmoid(rejected_rewards)
 
-    It is at least DPO's loss at the same beta: to classify both is more than to rank them.
+    It is at least DPO's loss at the same beta: to classify both is more than to rank them. The
+    chosen never rests, and does not fall with the rejected.
 
     Args:
         chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
         ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
-        beta: strength of the KL constraint, per nat; 0.1 as in TRL (the BCO paper: 0.01).
+        beta: strength of the KL constraint, per nat; 0.01 as in the paper (TRL: 0.1).
 
     Returns: (batch,) loss, nats; 2 log 2 where the policy is the reference.
     Raises: ValueError that names the tensor which does not fit the others, or beta.
@@ -237,7 +238,7 @@ def sppo_hard(
     Conventions: log-probs are sums over tokens. Hard: the win rates over the policy are taken as 1
         and 0, where the paper estimates them (PairRM, five responses a prompt); TRL's
         `loss_type="sppo_hard"`, whose default beta of 0.1 asks for 5 nats and not for 500.
-    Source: Wu et al. 2024, arXiv 2405.00675, Eq. 4.7 with P = 1 and P = 0.
+    Source: Wu et al. 2024, arXiv 2405.00675, Eq. 4.7 with P = 1 and P = 0, and its official code.
     """
     chosen_excess = wide(chosen_logps) - wide(ref_chosen_logps) - 1 / (2 * beta)
     rejected_excess = wide(rejected_logps) - wide(ref_rejected_logps) + 1 / (2 * beta)

@@ -47,8 +47,8 @@ def mdpo(
     Returns: (batch,) loss, nats; 3 log 2 where the policy is the reference.
     Raises: ValueError that names the tensor which does not fit the others, or beta.
     Conventions: log-probs are sums over tokens; the three terms count alike. The paper crops the
-        image to at most 20 % of it; the released code masks its tokens.
-    Source: Wang et al. 2024, arXiv 2406.11839, and the official code.
+        image to at most 20 % of it; the official code masks its tokens.
+    Source: Wang et al. 2024, arXiv 2406.11839, and its official code.
     """
     chosen_rewards = beta * (wide(chosen_logps) - wide(ref_chosen_logps))
     rejected_rewards = beta * (wide(rejected_logps) - wide(ref_rejected_logps))
@@ -100,9 +100,9 @@ def povid(
 
     Returns: (batch,) loss, nats; log 2 where the policy is the reference.
     Raises: ValueError that names the tensor which does not fit the others, or the number.
-    Conventions: log-probs are sums over tokens. One survey prints + for beta_image: a slip. The
-        released code takes the mean of two `dpo` losses instead, one against each hallucination.
-    Source: Zhou et al. 2024, arXiv 2402.11411.
+    Conventions: log-probs are sums over tokens. Survey 061 prints + for beta_image: a slip. The
+        official code takes the mean of two `dpo` losses instead, one against each hallucination.
+    Source: Zhou et al. 2024, arXiv 2402.11411, as restated by paper 061.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)

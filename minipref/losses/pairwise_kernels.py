@@ -54,7 +54,8 @@ def dpo_kernels(
         ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
         chosen_log_kernels, rejected_log_kernels: (batch,) log k(prompt, response) of the two, such
             as `rbf_log_kernel`; at most 0 for a kernel that is 1 on equals.
-        divergences: (batch,) of the policy from the reference, such as the sum of `token_kl`.
+        divergences: (batch,) D(policy || reference) of each row, such as `token_kl` of the two, the
+            reference's logits first, summed over the chosen response.
         beta: strength of the preference, per nat; 0.1 as for `dpo`.
         gamma: weight of the log-kernels; 0.1 is our choice, and 0 with alpha 0 is `dpo`.
         alpha: weight of the divergence; 0.1 is our choice.

@@ -63,7 +63,7 @@ def gpo_generalised(
     Conventions: log-probs are sums over tokens. All links but savage are convex. In exponential, a
         margin below -20 counts as -20, without gradient. Not *group* preference optimisation
         (paper 058), which is called GPO as well.
-    Source: Tang et al. 2024, arXiv 2402.05749, Table 1.
+    Source: Tang et al. 2024, arXiv 2402.05749, as restated by paper 061.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
@@ -114,7 +114,8 @@ def exo(
     Args:
         chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
         ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
-        beta: strength of the KL constraint, per nat, the paper's beta_pi; 0.1 as for `dpo`.
+        beta: strength of the KL constraint, per nat, the paper's beta_pi; 0.1 as in its appendix B
+            according to TRL (official scripts: 0.5).
         label_smoothing: probability that a label is wrong, the paper's epsilon, in (0, 0.5); at 0
             the loss is infinite. 0.001 as the paper recommends.
 
@@ -122,7 +123,8 @@ def exo(
         -log(4 * label_smoothing * (1 - label_smoothing)) / 2.
     Raises: ValueError that names the tensor which does not fit the others, or the number.
     Conventions: log-probs are sums over tokens. The gradient vanishes at either end: a pair that
-        is ranked very wrongly is given up. TRL's `loss_type="exo_pair"`.
+        is ranked very wrongly is given up. TRL's `loss_type="exo_pair"`; the official code takes 0
+        and -10 for the label's logs, which is an epsilon of 5e-5.
     Source: Ji et al. 2024, arXiv 2402.00856, Eq. 16 (EXO-pref) with two responses.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
@@ -140,7 +142,7 @@ def discopop(
     ref_chosen_logps: Tensor,
     ref_rejected_logps: Tensor,
     *,
-    beta: float = 0.1,
+    beta: float = 0.05,
     tau: float = 0.05,
 ) -> Tensor:
     """DiscoPOP: logistic for a pair ranked wrongly, exponential for one ranked rightly.
@@ -163,7 +165,7 @@ def discopop(
     Args:
         chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
         ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
-        beta: strength of the KL constraint, per nat; 0.1 as in TRL.
+        beta: strength of the KL constraint, per nat; 0.05 as in the official recipes (TRL: 0.1).
         tau: width, in units of the margin, over which one loss passes into the other; 0.05 as in
             the paper. Above 1 the exponential would win on pairs ranked wrongly.
 
@@ -171,7 +173,7 @@ def discopop(
     Raises: ValueError that names the tensor which does not fit the others, or the number.
     Conventions: log-probs are sums over tokens; the paper's LRML, with beta inside the blend, as
         in TRL's `loss_type="discopop"` (whose tau is `discopop_tau`).
-    Source: Lu et al. 2024, arXiv 2406.08414, Eq. 5.
+    Source: Lu et al. 2024, arXiv 2406.08414, Eq. 5, and its official code.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
@@ -233,9 +235,9 @@ def f_dpo(
     Returns: (batch,) loss, nats; log 2 where the policy is the reference.
     Raises: ValueError that names the tensor which does not fit the others, or the argument.
     Conventions: log-probs are sums over tokens, so ratios are of whole responses. In forward_kl
-        and alpha a ratio's exponent above 20 counts as 20, without gradient. TRL's
-        `f_divergence_type`, whose alpha is 1 less this one.
-    Source: Wang et al. 2023, arXiv 2309.16240, Table 1.
+        and alpha an exponent above 20 counts as 20, without gradient. TRL's `f_divergence_type`,
+        whose alpha is 1 less this one.
+    Source: Wang et al. 2023, arXiv 2309.16240, Table 1, and its official code.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
@@ -254,97 +256,3 @@ def divergence_slope(logratios: Tensor, divergence: str, alpha: float) -> Tensor
         case "alpha":
             return -(-alpha * logratios).clamp(max=20.0).expm1() / alpha
     return logratios  # reverse_kl
-
-
-@pairwise(paper="2406.05882", reference=True, batchwise=True, ranges={"beta": "(0, inf)"})
-def aot(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 0.1,
-) -> Tensor:
-    """AOT (optimal transport), paired: the batch's margins are to exceed the reference's, as a set.
-
-        margin = chosen_logps - rejected_logps
-        ref_margin = ref_chosen_logps - ref_rejected_logps
-        delta = margin - batch_matched(margin, ref_margin, ref_margin)
-        L = -log(sigmoid(beta * delta))
-        dL/dchosen_logps = -beta * sigmoid(-beta * delta)
-        dL/drejected_logps = beta * sigmoid(-beta * delta)
-
-    where batch_matched(x, y, z) gives to each x the z of the y of equal rank in the batch: the
-    lowest margin is compared with the reference's lowest, whichever pairs they belong to.
-
-    Args:
-        chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
-        ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
-        beta: strength of the KL constraint, per nat; 0.1 as for `dpo`.
-
-    Returns: (batch,) loss, nats, a row's at the rank of its margin; log 2 where the policy is the
-        reference.
-    Raises: ValueError that names the tensor which does not fit the others, or beta.
-    Conventions: log-probs are sums over tokens. Ranks are of the micro-batch, and have no gradient;
-        margins that are tied share the mean of their counterparts. TRL's `loss_type="aot"`, which
-        returns the rows sorted.
-    Source: Melnyk et al. 2024, arXiv 2406.05882, section 3, paired, logistic loss and hard sorting.
-    """
-    margin = wide(chosen_logps) - wide(rejected_logps)
-    ref_margin = wide(ref_chosen_logps) - wide(ref_rejected_logps)
-    return -F.logsigmoid(beta * (margin - of_equal_rank(margin, ref_margin)))
-
-
-@pairwise(paper="2406.05882", reference=True, batchwise=True, ranges={"beta": "(0, inf)"})
-def aot_unpaired(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    *,
-    beta: float = 0.1,
-) -> Tensor:
-    """AOT (optimal transport), unpaired: the good responses, as a set, are to exceed the bad ones.
-
-        chosen_logratios = chosen_logps - ref_chosen_logps
-        rejected_logratios = rejected_logps - ref_rejected_logps
-        matched = batch_matched(chosen_logratios, rejected_logratios, rejected_logratios)
-        wrong = sigmoid(-beta * (chosen_logratios - matched))
-        L = -log(1 - wrong)
-        dL/dchosen_logps = -beta * wrong
-        dL/drejected_logps = beta * batch_matched(rejected_logratios, chosen_logratios, wrong)
-
-    where batch_matched(x, y, z) gives to each x the z of the y of equal rank in the batch: the
-    lowest of the good is compared with the lowest of the bad.
-
-    Args:
-        chosen_logps, rejected_logps: (batch,) summed log-probs of good and of bad responses under
-            the policy, nats; a row's two need not answer the same prompt.
-        ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
-        beta: strength of the KL constraint, per nat; 0.1 as for `dpo`.
-
-    Returns: (batch,) loss, nats, a row's at the rank of its chosen response; log 2 where the policy
-        is the reference.
-    Raises: ValueError that names the tensor which does not fit the others, or beta.
-    Conventions: log-probs are sums over tokens; as many good responses as bad. Ranks are of the
-        micro-batch, and have no gradient; what is tied shares alike. TRL's
-        `loss_type="aot_unpaired"`, once called "aot_pair", which returns the rows sorted.
-    Source: Melnyk et al. 2024, arXiv 2406.05882, section 3, unpaired, logistic loss, hard sorting.
-    """
-    chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
-    rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
-    matched = of_equal_rank(chosen_logratios, rejected_logratios)
-    return -F.logsigmoid(beta * (chosen_logratios - matched))
-
-
-def of_equal_rank(x: Tensor, y: Tensor) -> Tensor:
-    """For each of x (batch,) the one of y of the same rank: the optimal transport on a line."""
-    rank = x.argsort().argsort()
-    by_rank = mean_of_tied(y, y)[y.argsort()]
-    return mean_of_tied(by_rank[rank], x)
-
-
-def mean_of_tied(values: Tensor, keys: Tensor) -> Tensor:
-    """Each of values (batch,) replaced by the mean over those of equal key: no order among ties."""
-    tied = keys[:, None] == keys[None, :]  # (batch, batch)
-    return torch.where(tied, values, 0.0).sum(-1) / tied.sum(-1)

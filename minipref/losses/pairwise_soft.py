@@ -4,11 +4,13 @@ Conventions of names and shapes are those of `pairwise`. Each loss has a finite 
 best, where DPO's is infinite.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .numerics import log1mexp, wide
+from .numerics import wide
 from .registry import pairwise
 
 
@@ -53,8 +55,9 @@ def soft_dpo(
     Raises: ValueError that names the tensor which does not fit the others, or beta.
     Conventions: log-probs are sums over tokens. Below 1/2 the label is reversed; clamp an agreement
         that is so by chance. `cdpo` has one probability for all pairs.
-    Source: Zhai et al. 2024, arXiv 2405.14103 (paper 085), the SPCE loss; Wang et al. 2024, arXiv
-        2410.12735 (paper 068); Kim et al. 2024, arXiv 2406.04412 (paper 010).
+    Source: Zhai et al. 2024, arXiv 2405.14103 (paper 085), its SPCE loss, from summaries alone;
+        Wang et al. 2024, arXiv 2410.12735 (paper 068), and Kim et al. 2024, arXiv 2406.04412 (paper
+        010), and the official code of these two.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
@@ -84,7 +87,8 @@ def mcts_dpo(
         dL/dchosen_logps = -beta * (sigmoid(-margin) - alpha)
         dL/drejected_logps = beta * (sigmoid(-margin) - alpha)
 
-    The minimum lies at margin = log(chosen_visits / rejected_visits): the visit ratio.
+    The minimum lies at margin = log(chosen_visits / rejected_visits), as in AlphaZero, whose policy
+    learns the shares of the visits.
 
     Args:
         chosen_logps, rejected_logps: (batch,) summed log-probs of the two steps, nats.
@@ -101,7 +105,7 @@ def mcts_dpo(
     Source: Xie et al. 2024, arXiv 2405.00451 (paper 047), and its official code.
     """
     smoothing = wide(rejected_visits) / (wide(chosen_visits).clamp(min=1) + wide(rejected_visits))
-    alpha = smoothing.clamp(0, 0.5)
+    alpha = smoothing.clamp(max=0.5)
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
     margin = beta * (chosen_logratios - rejected_logratios)
@@ -151,5 +155,5 @@ def todo(
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
     margin = beta * (chosen_logratios - rejected_logratios)
     log_win, log_lose = F.logsigmoid(margin - alpha), F.logsigmoid(-margin - alpha)
-    log_factor = 2 * alpha + log1mexp(torch.full_like(margin, -2 * alpha))  # log(exp(2 alpha) - 1)
+    log_factor = 2 * alpha + math.log(-math.expm1(-2 * alpha))  # log(exp(2 * alpha) - 1)
     return -torch.where(ties, log_factor + log_win + log_lose, log_win)

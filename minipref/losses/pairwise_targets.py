@@ -4,11 +4,9 @@ Conventions of names and shapes are those of `pairwise`. Where the target is a d
 rewards, either response may be called the chosen.
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .checks import checked
 from .numerics import wide
 from .registry import pairwise
 
@@ -45,7 +43,8 @@ def irepo(
     Raises: ValueError that names the tensor which does not fit the others, or beta.
     Conventions: log-probs are sums over tokens. A probability within 1e-6 of 0 or 1 counts as that
         far from it. `soft_dpo` has the same optimum, but a gradient that is bounded.
-    Source: Le et al. 2024, arXiv 2405.15230 (paper 022).
+    Source: Le et al. 2024, arXiv 2405.15230 (paper 022), from summaries alone: neither its text nor
+        official code was read.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
@@ -120,20 +119,22 @@ def rpo_reward_aware(
 
         chosen_logratios = chosen_logps - ref_chosen_logps
         rejected_logratios = rejected_logps - ref_rejected_logps
-        a = beta * (chosen_logratios - rejected_logratios)
-        b = eta * (chosen_scores - rejected_scores)
-        square = (a - b) ** 2
-        won = log(sigmoid(b) / sigmoid(a))
-        lost = log(sigmoid(-b) / sigmoid(-a))
-        backward = sigmoid(b) * won + sigmoid(-b) * lost
-        forward = -sigmoid(a) * won - sigmoid(-a) * lost
-        kl = backward if distance == "backward_kl" else forward
-        L = square if distance == "square" else kl
-        kl_slope = sigmoid(a) - sigmoid(b)
-        kl_slope = kl_slope if distance == "backward_kl" else sigmoid(a) * sigmoid(-a) * (a - b)
-        slope = 2 * (a - b) if distance == "square" else kl_slope
-        dL/dchosen_logps = beta * slope
-        dL/drejected_logps = -beta * slope
+        implicit = beta * (chosen_logratios - rejected_logratios)
+        explicit = eta * (chosen_scores - rejected_scores)
+        square = (implicit - explicit) ** 2
+        won = log(sigmoid(explicit) / sigmoid(implicit))
+        lost = log(sigmoid(-explicit) / sigmoid(-implicit))
+        backward_kl = sigmoid(explicit) * won + sigmoid(-explicit) * lost
+        forward_kl = -sigmoid(implicit) * won - sigmoid(-implicit) * lost
+        L = named(distance)
+        d_square = 2 * (implicit - explicit)
+        d_backward_kl = sigmoid(implicit) - sigmoid(explicit)
+        d_forward_kl = sigmoid(implicit) * sigmoid(-implicit) * (implicit - explicit)
+        dL/dchosen_logps = beta * named("d_" + distance)
+        dL/drejected_logps = -beta * named("d_" + distance)
+
+    where named(x) is the line above whose name is x, implicit the reward difference that the policy
+    implies, and explicit the one that was scored.
 
     Whatever the distance, the optimum is the reference times exp(eta * score / beta), normalised.
 
@@ -143,146 +144,29 @@ def rpo_reward_aware(
         chosen_scores, rejected_scores: (batch,) rewards of the two, in either order.
         beta: strength of the KL constraint, per nat; 0.2 as in NeMo-Aligner.
         eta: scale of the rewards; 1 as in NeMo-Aligner's `gt_reward_scale`.
-        distance: "square"; "backward_kl", that of the policy's preference from the target's; or
-            "forward_kl", whose gradient vanishes far from the target. NeMo-Aligner: `rpo_sq`,
-            `rpo_bwd_kl`, `rpo_fwd_kl`.
+        distance: "square"; "backward_kl", KL(target || policy) of the two verdicts; or
+            "forward_kl", KL(policy || target), whose gradient vanishes where the policy is sure.
+            NeMo-Aligner: `rpo_sq`, `rpo_bwd_kl`, `rpo_fwd_kl`.
 
     Returns: (batch,) loss, nats or squared units of reward; 0 where the differences agree.
     Raises: ValueError that names the tensor which does not fit the others, or the number.
-    Conventions: log-probs are sums over tokens. Forward and backward are NeMo-Aligner's: backward
-        is KL(target || policy). Not the relative, nor the reverse RPO, nor TRL's old `rpo_alpha`.
+    Conventions: log-probs are sums over tokens. Forward and backward are NeMo-Aligner's words.
+        Not the relative, nor the reverse RPO, nor TRL's old `rpo_alpha`.
     Source: Sun et al. 2025, arXiv 2502.00203 (paper 072), and NeMo-Aligner.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
-    a = beta * (chosen_logratios - rejected_logratios)
-    b = eta * (wide(chosen_scores) - wide(rejected_scores))
-    if distance == "square":
-        return (a - b).square()
-    return _kl_of_verdicts(b, a) if distance == "backward_kl" else _kl_of_verdicts(a, b)
+    implicit = beta * (chosen_logratios - rejected_logratios)
+    explicit = eta * (wide(chosen_scores) - wide(rejected_scores))
+    match distance:
+        case "square":
+            return (implicit - explicit).square()
+        case "backward_kl":
+            return _kl_of_verdicts(explicit, implicit)
+    return _kl_of_verdicts(implicit, explicit)  # forward_kl
 
 
-def _kl_of_verdicts(a: Tensor, b: Tensor) -> Tensor:
-    """KL(p || q) of two verdicts whose log-odds are a and b."""
-    won, lost = F.logsigmoid(a) - F.logsigmoid(b), F.logsigmoid(-a) - F.logsigmoid(-b)
-    return a.sigmoid() * won + (-a).sigmoid() * lost
-
-
-@pairwise(paper="2310.13639", ranges={"alpha": "(0, inf)", "lambda_": "(0, 1]"})
-def cpl(
-    chosen_logps: Tensor, rejected_logps: Tensor, *, alpha: float = 0.1, lambda_: float = 0.5
-) -> Tensor:
-    """CPL, contrastive: DPO for segments of behaviour, in which a log-prob is an advantage.
-
-        margin = alpha * (chosen_logps - lambda_ * rejected_logps)
-        L = -log(sigmoid(margin))
-        dL/dchosen_logps = -alpha * sigmoid(-margin)
-        dL/drejected_logps = alpha * lambda_ * sigmoid(-margin)
-
-    With lambda_ below 1 a wide margin does not do: actions near to the data's are to be likely too.
-
-    Args:
-        chosen_logps, rejected_logps: (batch,) log-probs of the two segments' actions, discounted
-            and summed (`discounted_logps`), nats.
-        alpha: temperature of the maximum-entropy reward, per nat; 0.1 as in the official code.
-        lambda_: weight of the rejected segment; 0.5 as in the official code (`contrastive_bias`), 1
-            for no such bias.
-
-    Returns: (batch,) loss, nats.
-    Raises: ValueError that names the tensor which does not fit the other, or the number.
-    Conventions: sums over the steps; the reference is uniform, so that there is none. The official
-        code's log-prob of an action is minus its squared error, and it has a discount of 1. CPL-KL
-        puts log-ratios for log-probs.
-    Source: Hejna et al. 2023, arXiv 2310.13639, and its official code.
-    """
-    return -F.logsigmoid(alpha * (wide(chosen_logps) - lambda_ * wide(rejected_logps)))
-
-
-@checked(shapes={"logps": "batch length", "mask": "batch length"}, ranges={"gamma": "[0, 1]"})
-def discounted_logps(logps: Tensor, mask: Tensor, *, gamma: float = 1.0) -> Tensor:
-    """CPL's score of a segment: the sum of gamma^t * log pi(a_t | s_t) over its steps.
-
-    Args:
-        logps: (batch, length) log-probs of the actions, nats.
-        mask: (batch, length) bool, True on the segment's steps; the first of them is t = 0.
-        gamma: discount a step; 1 as in the official code.
-
-    Returns: (batch,) with gradient, nats; 0 for a segment without steps.
-    Raises: ValueError that names the tensor which does not fit the other, or gamma.
-    """
-    logps = wide(logps).where(mask, 0.0)
-    steps = (mask.cumsum(-1) - 1).clamp(min=0)  # (batch, length)
-    return (torch.full_like(logps, gamma).pow(steps) * logps).sum(-1)
-
-
-@pairwise(
-    paper="049",
-    reference=True,
-    batchwise=True,
-    shapes={"weights": "batch batch"},
-    ranges={"beta": "(0, inf)"},
-)
-def rpo_relative(
-    chosen_logps: Tensor,
-    rejected_logps: Tensor,
-    ref_chosen_logps: Tensor,
-    ref_rejected_logps: Tensor,
-    weights: Tensor,
-    *,
-    beta: float = 0.1,
-) -> Tensor:
-    """RPO, relative: each chosen response against all rejected ones, by likeness of their prompts.
-
-        chosen_logratios = chosen_logps - ref_chosen_logps
-        rejected_logratios = rejected_logps - ref_rejected_logps
-        margins = weights * beta * (chosen_logratios - rejected_logratios.T)
-        L = -mean(log(sigmoid(margins)))
-        pull = weights * beta * sigmoid(-margins)
-        dL/dchosen_logps = -mean(pull)
-        dL/drejected_logps = mean(pull.T)
-
-    where row i of a (batch, batch) matrix is a chosen response, column j a rejected one, and x.T
-    turns a column into a row.
-
-    Args:
-        chosen_logps, rejected_logps: (batch,) summed log-probs under the policy, nats.
-        ref_chosen_logps, ref_rejected_logps: (batch,) the same under the reference.
-        weights: (batch, batch) how much chosen i against rejected j counts, rows summing to 1
-            (`prompt_likeness`); held constant. All 1 for no weighting.
-        beta: strength of the KL constraint, per nat; 0.1 as in the paper.
-
-    Returns: (batch,) loss of each chosen response, nats; log 2 where the policy is the reference.
-    Raises: ValueError that names the tensor which does not fit the others, or beta.
-    Conventions: log-probs are sums over tokens. The weights are inside the sigmoid: beta is in
-        effect beta * weights, small in a large batch. The mean over the batch is the paper's over
-        all pairs; a row that is not the prompt's own still costs log 2 at weight 0. Chosen and
-        rejected may be unpaired, as long as they are as many. Not the reward-aware, nor the reverse
-        RPO.
-    Source: Yin et al. 2024, arXiv 2402.10958 (paper 049), and its official code.
-    """
-    chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
-    rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
-    contrasts = chosen_logratios[:, None] - rejected_logratios[None, :]  # (batch, batch)
-    return -F.logsigmoid(wide(weights).detach() * beta * contrasts).mean(-1)
-
-
-@checked(
-    shapes={"chosen_embeddings": "batch features", "rejected_embeddings": "batch features"},
-    ranges={"tau": "(0, inf)"},
-)
-def prompt_likeness(
-    chosen_embeddings: Tensor, rejected_embeddings: Tensor, *, tau: float = 0.5
-) -> Tensor:
-    """Relative RPO's weights: softmax over j of -(1 - cos(chosen i's prompt, rejected j's)) / tau.
-
-    Args:
-        chosen_embeddings, rejected_embeddings: (batch, features) of the prompts; the same one twice
-            if every prompt has both responses.
-        tau: temperature; 0.5 as in the paper (0.25 for Llama-2-7B).
-
-    Returns: (batch, batch) rows that sum to 1, without gradient.
-    Raises: ValueError that names the tensor which does not fit the other, or tau.
-    """
-    chosen, rejected = wide(chosen_embeddings).detach(), wide(rejected_embeddings).detach()
-    cosines = F.normalize(chosen, dim=-1) @ F.normalize(rejected, dim=-1).T
-    return (-(1 - cosines) / tau).softmax(-1)
+def _kl_of_verdicts(p: Tensor, q: Tensor) -> Tensor:
+    """KL(p || q) of two verdicts on a pair, each given by the log-odds that the chosen wins."""
+    won, lost = F.logsigmoid(p) - F.logsigmoid(q), F.logsigmoid(-p) - F.logsigmoid(-q)
+    return p.sigmoid() * won + (-p).sigmoid() * lost

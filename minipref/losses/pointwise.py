@@ -1,4 +1,7 @@
-"""Losses on single responses that somebody called good or bad."""
+"""Losses on single responses that somebody called good or bad.
+
+Log-probs are in nats and belong to whole responses, of shape (batch,): sums over their tokens.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +41,9 @@ def kto(
         weight = where(desirable, -lambda_desirable, lambda_undesirable)
         dL/dlogps = weight * beta * sigmoid(gain) * sigmoid(-gain)
 
+    The push is largest, a quarter of beta times the weight, where the log-ratio is at the reference
+    point, and fades on both sides: what is learnt is left alone, and so is what looks mislabelled.
+
     Args:
         logps, ref_logps: (batch,) summed log-probs under policy and reference, nats.
         desirable: (batch,) bool, True for a good response.
@@ -46,7 +52,7 @@ def kto(
         lambda_desirable, lambda_undesirable: weights of the two kinds; the paper asks for
             1 <= lambda_desirable * n_desirable / (lambda_undesirable * n_undesirable) <= 4 / 3.
 
-    Returns: (batch,) loss, between 0 and its weight.
+    Returns: (batch,) loss, between 0 and its weight; half of it at the reference point.
     Raises: ValueError that names the tensor which does not fit the others, or the number.
     Conventions: log-probs are sums over tokens. The reference point is in nats, so that beta scales
         it as it scales the log-ratio; it comes from mismatched pairs, is at least 0 and has no
@@ -103,9 +109,10 @@ def kto_s(
     Raises: ValueError that names the tensor which does not fit the others, or the number.
     Conventions: log-probs are sums over tokens, and kl in nats, as for `kto`. The sign is held
         constant and is 0 where the policy is the reference; there the gain jumps by 2 * beta * kl.
-        Bad responses have the same gain with its sign turned, so that kl calms them too; a
-        third-party code turns the log-ratio's sign alone, and pushes them harder the larger kl is.
-    Source: Lim et al. 2025, arXiv 2502.12485 (paper 112), section on KTO-S.
+        Bad responses have the same gain with its sign turned, so that kl calms them too.
+    Source: Lim et al. 2025, arXiv 2502.12485 (paper 112); not read in the paper but in a third
+        party's code and notes, where kl pushes bad responses harder or the log-ratio has the wrong
+        sign.
     """
     logratios = wide(logps) - wide(ref_logps)
     gain = beta * (logratios + logratios.sign() * wide(kl).detach())
@@ -166,12 +173,78 @@ def bco(
     Raises: ValueError that names the tensor which does not fit the others, or beta.
     Conventions: log-probs are sums over tokens. Where good and bad responses answer different
         prompts, multiply the bad ones' losses by p(good | prompt) / p(bad | prompt) of a classifier
-        of prompts, clamped to [0.5, 10] (the paper's density ratio; TRL's
+        of prompts, clamped to [0.5, 10]: the paper's density ratio, for `modifiers.weighted` (TRL:
         `prompt_sample_size`, `min_density_ratio`, `max_density_ratio`).
     Source: Jung et al. 2024, arXiv 2404.04656 (paper 020).
     """
     logit = beta * (wide(logps) - wide(ref_logps)) - wide(shift).detach()
     return -F.logsigmoid(torch.where(desirable, logit, -logit))
+
+
+@pointwise(paper="016", reference=True, ranges={"beta": "(0, inf)", "constant": "(-inf, inf)"})
+def pointwise_dpo(
+    logps: Tensor,
+    ref_logps: Tensor,
+    desirable: Tensor,
+    *,
+    beta: float = 0.1,
+    constant: float = 0.0,
+) -> Tensor:
+    """Point-wise DPO: is a single response good? Its implicit reward is the logit.
+
+        logit = beta * (logps - ref_logps) + constant
+        L = where(desirable, -log(sigmoid(logit)), -log(sigmoid(-logit)))
+        dL/dlogps = where(desirable, -beta * sigmoid(-logit), beta * sigmoid(logit))
+
+    Args:
+        logps, ref_logps: (batch,) summed log-probs under policy and reference, nats.
+        desirable: (batch,) bool, True for a good response.
+        beta: strength of the KL constraint, per nat; 0.1 as in the official code.
+        constant: stands for beta * log Z of every prompt; 0 as in the official code.
+
+    Returns: (batch,) loss, nats; log 2 where the policy is the reference and the constant 0.
+    Raises: ValueError that names the tensor which does not fit the others, or the number.
+    Conventions: sums over tokens, as in the paper (the official code averages). A pair's partition
+        function cancels; a single response's does not, hence the constant. `bco` is this loss with
+        minus the rewards' mean as its constant.
+    Source: Cai et al. 2023, arXiv 2312.02554 (paper 016), point-wise DPO.
+    """
+    logit = beta * (wide(logps) - wide(ref_logps)) + constant
+    return -F.logsigmoid(torch.where(desirable, logit, -logit))
+
+
+@pointwise(paper="016", reference=True, ranges={"beta": "(0, inf)", "constant": "(-inf, inf)"})
+def ulma(
+    logps: Tensor,
+    ref_logps: Tensor,
+    desirable: Tensor,
+    *,
+    beta: float = 0.1,
+    constant: float = 0.0,
+) -> Tensor:
+    """ULMA: good responses are demonstrations to imitate, bad ones are pushed below the reference.
+
+        logit = beta * (logps - ref_logps) + constant
+        L = where(desirable, -logps, -log(sigmoid(-logit)))
+        dL/dlogps = where(desirable, -1, beta * sigmoid(logit))
+
+    Args:
+        logps, ref_logps: (batch,) summed log-probs under policy and reference, nats.
+        desirable: (batch,) bool, True for a response that is good enough to be imitated.
+        beta: strength of the KL constraint on bad responses, per nat; 0.1 as in the official code.
+        constant: stands for beta * log Z of every prompt; 0 as in the official code.
+
+    Returns: (batch,) loss, nats.
+    Raises: ValueError that names the tensor which does not fit the others, or the number.
+    Conventions: sums over tokens, as in the paper (the official code averages). A good response
+        pulls with 1, a bad one pushes with less than beta. The mean of this loss weighs the kinds
+        by their numbers; the official code adds up the mean of each kind. Bad responses with
+        scores take `pointwise_dpo_regression`.
+    Source: Cai et al. 2023, arXiv 2312.02554 (paper 016), ULMA.
+    """
+    logps = wide(logps)
+    logit = beta * (logps - wide(ref_logps)) + constant
+    return torch.where(desirable, -logps, -F.logsigmoid(-logit))
 
 
 @checked()

@@ -21,8 +21,8 @@ def reinforce(logps: Tensor, rewards: Tensor, baselines: Tensor | None = None) -
     Args:
         logps: (batch,) summed log-probs of responses that the policy sampled, nats.
         rewards: (batch,) their rewards, a KL penalty already taken off; held constant.
-        baselines: (batch,) what was to be expected, of whatever does not depend on the response:
-            a running mean, a critic's value of the prompt; held constant. None for 0.
+        baselines: (batch,) what was to be expected before the response was known: a running mean,
+            a critic's value of the prompt; held constant. None for 0.
 
     Returns: (batch,) loss, in the reward's unit times nats; its value means nothing, its gradient
         is the policy gradient.
@@ -30,7 +30,8 @@ def reinforce(logps: Tensor, rewards: Tensor, baselines: Tensor | None = None) -
     Conventions: a whole response is one action, so log-probs are sums. The KL to the reference
         belongs into the rewards. `remax` and `rloo` are this with a baseline of their own;
         OpenRLHF's "reinforce" and "reinforce_baseline" put it into a clipped loss of tokens.
-    Source: Williams 1992; Ahmadian et al. 2024, arXiv 2402.14740, Eqs. 4 and 5.
+    Source: Williams 1992, "Simple statistical gradient-following algorithms"; for language models
+        Ahmadian et al. 2024, arXiv 2402.14740.
     """
     advantages = wide(rewards).detach()
     if baselines is not None:
@@ -56,7 +57,7 @@ def rloo(logps: Tensor, rewards: Tensor, groups: Tensor) -> Tensor:
     Raises: ValueError that names the tensor which does not fit the others, or a group of one.
     Conventions: a whole response is one action, so log-probs are sums; the advantage is not
         divided by a deviation. The KL to the reference belongs into the rewards.
-    Source: Kool et al. 2019; Ahmadian et al. 2024, arXiv 2402.14740 (RLOO).
+    Source: Kool et al. 2019; Ahmadian et al. 2024, arXiv 2402.14740; Eq. 11 of paper 061.
     """
     rewards = wide(rewards).detach()
     mean, size = group_means(rewards, groups)
@@ -81,8 +82,9 @@ def remax(logps: Tensor, rewards: Tensor, baselines: Tensor) -> Tensor:
         is the policy gradient.
     Raises: ValueError that names the tensor which does not fit the others.
     Conventions: a whole response is one action, so log-probs are sums. The baseline does not
-        depend on the sampled response, so that the expected gradient is that of REINFORCE.
-    Source: Li et al. 2023, arXiv 2310.10505, Algorithm 2.
+        depend on the sampled response, so that the expected gradient is that of REINFORCE. The
+        official code takes a KL penalty off every token, and averages over the batch's tokens.
+    Source: Li et al. 2023, arXiv 2310.10505, and its official code; Eqs. 9 and 10 of paper 061.
     """
     advantages = wide(rewards).detach() - wide(baselines).detach()
     return -advantages * wide(logps)
@@ -123,8 +125,7 @@ def a2c(
         response without tokens.
     Raises: ValueError that names the tensor which does not fit the others, or entropy_weight.
     Conventions: mean over each response's own tokens. One step a batch: without a ratio and a clip,
-        a second step on it is biased. The critic's loss is separate (`value_clip`). The two
-        gradients of a model reach it through both inputs.
+        a second step on it is biased. The critic's loss is separate (`value_clip`).
     Source: Mnih et al. 2016, arXiv 1602.01783 (A3C, whose synchronous form is A2C), section 4.
     """
     logps, entropies = wide(logps).where(mask, 0.0), wide(entropies).where(mask, 0.0)
@@ -209,7 +210,7 @@ def p3o(
         nothing. The importance weight has no gradient; its logarithm, above 20 nats, counts as 20.
         This is P3O-V2, which clips the pair jointly; V1 clips the ratio of each response.
         The margin is taken from the old policy's, which changes no gradient. Not `p3o_fakoor`.
-    Source: Wu et al. 2023, arXiv 2310.00212, Theorem 1 and section 4.2.
+    Source: Wu et al. 2023, arXiv 2310.00212, Theorem 1 and section 4.2; the clip from memory.
     """
     first_logratios = wide(first_logps) - wide(old_first_logps).detach()
     second_logratios = wide(second_logps) - wide(old_second_logps).detach()
@@ -256,16 +257,18 @@ def p3o_fakoor(
     Conventions: mean over each response's own tokens. The effective sample size caps the importance
         weights, which have no gradient, and what it lacks to 1 weighs the drift, whose mean over
         replayed tokens is KL(old || policy); the paper has that KL in closed form. It also adds
-        an entropy bonus (`a2c`) and a critic. Not `p3o`, the pairwise one.
-    Source: Fakoor et al. 2019, arXiv 1905.01756, and its official code.
+        an entropy bonus (`a2c`) and a critic. The official code caps weights at 1 unless told to
+        use the sample size, and its KL is the other one, KL(policy || old). Not `p3o`, the
+        pairwise one.
+    Source: Fakoor et al. 2019, arXiv 1905.01756; Eqs. 69 to 73 of paper 061; the official code.
     """
     logps, old_logps = wide(logps).where(mask, 0.0), wide(old_logps).detach().where(mask, 0.0)
     advantages = wide(advantages).detach().where(mask, 0.0)
     replayed, ess = replayed[:, None], wide(ess).detach()
-    ratio = token_ratio(logps, old_logps, mask).detach()  # (batch, length)
-    weights = torch.minimum(ratio, ess).where(replayed, 1.0)
-    drift = ((1 - ess) * (old_logps - logps)).where(replayed, 0.0)
-    return (drift - weights * advantages * logps).sum(-1) / mask.sum(-1).clamp(min=1)
+    weights = torch.minimum((logps - old_logps).detach().exp(), ess).where(replayed, 1.0)
+    drift = (old_logps - logps).where(replayed, 0.0)  # (batch, length)
+    losses = (1 - ess) * drift - weights * advantages * logps
+    return losses.sum(-1) / mask.sum(-1).clamp(min=1)
 
 
 def token_ratio(logps: Tensor, old_logps: Tensor, mask: Tensor) -> Tensor:

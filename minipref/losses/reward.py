@@ -4,12 +4,14 @@ Rewards are scalars of whole responses, in units of log-odds unless a loss says 
 (batch,) for a pair, (batch, k) for a list, best first. They are known up to a constant a prompt.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .checks import checked
-from .numerics import log1mexp, wide
+from .numerics import wide
 from .registry import reward
 
 
@@ -72,9 +74,9 @@ def disagreement_margins(probabilities: Tensor, *, lambda_: float = 1.0) -> Tens
 
     Returns: (batch,) margins in [-lambda_, lambda_], 0 where the judges are split.
     Raises: ValueError that names the tensor of another shape, or the number.
-    Conventions: a crowd that contradicts the label gives a negative margin. The linear form is
-        ours: the paper says that margins come from synthetic judgements, not how.
-    Source: after "Beyond the Binary" 2024, arXiv 2412.03822 (paper 023).
+    Conventions: a crowd that contradicts the label gives a negative margin; keep its sign.
+    Source: after "Beyond the Binary" 2024, arXiv 2412.03822 (paper 023), whose margins come from
+        synthetic judgements; the linear form and lambda_ are ours, the paper's were not read.
     """
     return lambda_ * (2 * wide(probabilities) - 1)
 
@@ -248,8 +250,9 @@ def rao_kupper(
     """
     margin = wide(chosen_rewards) - wide(rejected_rewards)
     win = -F.logsigmoid(margin - alpha)
+    # sigmoid(margin + alpha) - sigmoid(margin - alpha), without a difference of near equals
     tie = -F.logsigmoid(alpha + margin) - F.logsigmoid(alpha - margin)
-    tie = tie - log1mexp(torch.full_like(margin, -2 * alpha))
+    tie = tie - math.log(-math.expm1(-2 * alpha))
     return torch.where(ties, tie, win)
 
 

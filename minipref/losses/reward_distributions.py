@@ -8,6 +8,8 @@ from torch import Tensor
 from .numerics import wide
 from .registry import reward
 
+HALF_LOG_2PI = 0.9189385332046727  # log(2 pi) / 2
+
 
 @reward(paper="063", logps="none", shapes=dict.fromkeys(("logits", "shares"), "batch k"))
 def dprm_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
@@ -55,11 +57,12 @@ def dprm_transport(logits: Tensor, shares: Tensor, scores: Tensor) -> Tensor:
 
     Returns: (batch,) loss, in the scores' unit; 0 where the two distributions are equal.
     Raises: ValueError that names the tensor which does not fit the others.
-    Conventions: optimal transport at the cost |score_i - score_j|, which the paper's matrix may
-        differ from; in one dimension the area between the distribution functions is its exact
-        value, so that no Sinkhorn iterations are needed. Scores 1, 2, ..., k give the paper's
-        variant W. The gradient has plateaus, since only the gaps' signs enter.
-    Source: Li et al. 2024, arXiv 2402.09764 (paper 063), variants OT and W.
+    Conventions: optimal transport at the cost |score_i - score_j|; in one dimension the area
+        between the distribution functions is its exact value, so that no Sinkhorn iterations are
+        needed. Scores 1, 2, ..., k give the paper's variant W. The gradient has plateaus, since
+        only the gaps' signs enter.
+    Source: Li et al. 2024, arXiv 2402.09764 (paper 063), variants OT and W; its cost matrix was
+        not read.
     """
     order = scores.argsort()
     excess = wide(logits).softmax(-1) - wide(shares)
@@ -91,8 +94,43 @@ def pro_orchestrator(logits: Tensor, scores: Tensor, *, temperature: float = 0.1
     Raises: ValueError that names the tensor which does not fit the other, or the number.
     Conventions: the target comes first in the KL. Rewards of different scale are not comparable:
         normalise each before the softmax. Not the list-wise PRO of paper 103.
-    Source: arXiv 2511.10656 (paper 006), "Preference Orchestrator".
+    Source: arXiv 2511.10656 (paper 006), "Preference Orchestrator", from its public reviews; how it
+        normalises was not read.
     """
     log_target = (wide(scores) / temperature).log_softmax(-1)
     log_weights = wide(logits).log_softmax(-1)
     return (log_target.exp() * (log_target - log_weights)).sum(-1)
+
+
+@reward(
+    paper="058",
+    logps="none",
+    shapes=dict.fromkeys(("logits", "log_deviations", "shares"), "batch k"),
+)
+def gpo_group(logits: Tensor, log_deviations: Tensor, shares: Tensor) -> Tensor:
+    """Group Preference Optimization: how a group splits over the answers, with a normal's error.
+
+        means = softmax(logits)
+        z = (shares - means) / exp(log_deviations)
+        density = exp(-(z ** 2) / 2) / (exp(log_deviations) * (2 * pi) ** 0.5)
+        L = -mean(log(density))
+        slope = -z / exp(log_deviations) / count(logits)
+        dL/dlogits = means * (slope - sum(means * slope))
+        dL/dlog_deviations = (1 - z ** 2) / count(logits)
+
+    Args:
+        logits: (batch, k) the model's raw means of the k options of a question, for a group of
+            which it has seen some answers.
+        log_deviations: (batch, k) logs of the predicted standard deviations.
+        shares: (batch, k) the share of the group that chose each option; a row sums to 1.
+
+    Returns: (batch,) loss a question, nats an option; may be below 0, as densities are.
+    Raises: ValueError that names the tensor which does not fit the others.
+    Conventions: the mean goes through a softmax over the question's options in training; the
+        official evaluation takes raw means and applies it afterwards. Not the diffusion GPO, not
+        Generalized Preference Optimization, not GRPO.
+    Source: Zhao, Dang and Grover 2023, arXiv 2310.11523 (paper 058), and its official code.
+    """
+    means, log_deviations = wide(logits).softmax(-1), wide(log_deviations)
+    z = (wide(shares) - means) * (-log_deviations).exp()
+    return (z.square() / 2 + log_deviations + HALF_LOG_2PI).mean(-1)

@@ -11,8 +11,6 @@ from torch import Tensor
 from .numerics import wide
 from .registry import reward
 
-HALF_LOG_2PI = 0.9189385332046727  # log(2 pi) / 2
-
 
 @reward(paper="2110.14168", logps="none")
 def reward_bce(rewards: Tensor, desirable: Tensor) -> Tensor:
@@ -34,7 +32,7 @@ def reward_bce(rewards: Tensor, desirable: Tensor) -> Tensor:
         (paper 074).
     """
     rewards = wide(rewards)
-    return torch.where(desirable, -F.logsigmoid(rewards), -F.logsigmoid(-rewards))
+    return -F.logsigmoid(torch.where(desirable, rewards, -rewards))
 
 
 @reward(paper="2311.09528", logps="none")
@@ -115,8 +113,8 @@ def ovm(values: Tensor, desirable: Tensor, mask: Tensor) -> Tensor:
     Source: Yu, Gao and Wang 2023, arXiv 2311.09724, and its official code; Cobbe et al. 2021, arXiv
         2110.14168.
     """
-    outcome = mask & desirable[:, None]
-    return (wide(values).where(mask, 0.0) - outcome.to(values.dtype)).square().sum(-1)
+    error = wide(values) - desirable[:, None].to(values.dtype)
+    return error.where(mask, 0.0).square().sum(-1)
 
 
 @reward(paper="2408.15240", ranges={"lambda_": "[0, inf)"})
@@ -135,14 +133,14 @@ def genrm(
             it is correct, No where it is not, with the reasoning before it if there is any.
         solution_logps: (batch,) summed log-probs of the solution itself, given the problem, nats.
         desirable: (batch,) bool, True where the solution is correct; only those are imitated.
-        lambda_: weight of the imitation; 1/4 as in the paper, 0 trains the verdict alone.
+        lambda_: weight of the imitation; 0 trains the verdict alone.
 
     Returns: (batch,) loss, nats.
     Raises: ValueError that names the tensor which does not fit the others, or the number.
     Conventions: log-probs are sums over tokens, as in the paper's SFT loss; here a row's solution
         serves both terms, the paper draws the correct ones from a set of their own. A solution
         scores p(Yes), or its mean over 32 sampled chains of thought.
-    Source: Zhang et al. 2024, arXiv 2408.15240, section 3.
+    Source: Zhang et al. 2024, arXiv 2408.15240, section 3; lambda_ = 1/4 from memory.
     """
     solved = wide(solution_logps).where(desirable, 0.0)
     return -wide(verdict_logps) - lambda_ * solved
@@ -183,37 +181,3 @@ def cost_model(
     chosen_sign = -F.logsigmoid(torch.where(chosen_safe, -chosen_costs, chosen_costs))
     rejected_sign = -F.logsigmoid(torch.where(rejected_safe, -rejected_costs, rejected_costs))
     return ranking + chosen_sign + rejected_sign
-
-
-@reward(
-    paper="058",
-    logps="none",
-    shapes=dict.fromkeys(("logits", "log_deviations", "shares"), "batch k"),
-)
-def gpo_group(logits: Tensor, log_deviations: Tensor, shares: Tensor) -> Tensor:
-    """Group Preference Optimization: how a group splits over the answers, with a normal's error.
-
-        means = softmax(logits)
-        z = (shares - means) / exp(log_deviations)
-        density = exp(-(z ** 2) / 2) / (exp(log_deviations) * (2 * pi) ** 0.5)
-        L = -mean(log(density))
-        slope = -z / exp(log_deviations) / count(logits)
-        dL/dlogits = means * (slope - sum(means * slope))
-        dL/dlog_deviations = (1 - z ** 2) / count(logits)
-
-    Args:
-        logits: (batch, k) the model's raw means of the k options of a question, for a group of
-            which it has seen some answers.
-        log_deviations: (batch, k) logs of the predicted standard deviations.
-        shares: (batch, k) the share of the group that chose each option; a row sums to 1.
-
-    Returns: (batch,) loss a question, nats an option; may be below 0, as densities are.
-    Raises: ValueError that names the tensor which does not fit the others.
-    Conventions: the mean goes through a softmax over the question's options in training; the
-        official evaluation takes raw means and applies it afterwards. Not the diffusion GPO, not
-        Generalized Preference Optimization, not GRPO.
-    Source: Zhao, Dang and Grover 2023, arXiv 2310.11523 (paper 058), and its official code.
-    """
-    means, log_deviations = wide(logits).softmax(-1), wide(log_deviations)
-    z = (wide(shares) - means) * (-log_deviations).exp()
-    return (z.square() / 2 + log_deviations + HALF_LOG_2PI).mean(-1)

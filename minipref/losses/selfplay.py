@@ -35,7 +35,7 @@ def sppo(logps: Tensor, old_logps: Tensor, probabilities: Tensor, *, eta: float 
     Conventions: sums over tokens. 1/2 stands for the log of the normaliser over eta. The official
         code averages this loss over a prompt's best and worst response (`sppo`, beta = 1 / eta);
         TRL's "sppo_hard" has win rates 1 and 0, and adds the two up.
-    Source: Wu et al. 2024, arXiv 2405.00675, Eq. 4.7.
+    Source: Wu et al. 2024, arXiv 2405.00675, Algorithm 1.
     """
     target = eta * (wide(probabilities).detach() - 0.5)
     return (wide(logps) - wide(old_logps).detach() - target).square()
@@ -66,7 +66,7 @@ def nash_md(
         through the log-ratio. TRL multiplies log-ratio and log-prob token by token before it sums:
         a token then answers for its own log-ratio only, not for that of the response. TRL's
         `mixture_coef` m is 0.5; it belongs to the sampling.
-    Source: Munos et al. 2023, arXiv 2312.00886, Nash-MD-PG.
+    Source: Munos et al. 2023, arXiv 2312.00886, Nash-MD-PG; its tau is from memory.
     """
     log_ratio = (wide(logps) - wide(ref_logps)).detach()
     advantages = wide(probabilities).detach() - 0.5 - beta * log_ratio
@@ -161,7 +161,7 @@ def vpo(
     Conventions: log-probs are sums over tokens; the calibration response's reference log-prob is a
         constant, and left out. Pessimistic on the chosen it is DPO with a likelihood term (RPO of
         Liu et al. 2024). Other methods are called VPO as well.
-    Source: Cen et al. 2024, arXiv 2405.19320, Algorithms 1 and 2.
+    Source: Cen et al. 2024, arXiv 2405.19320, Algorithms 1 and 2; from memory.
     """
     chosen_logratios = wide(chosen_logps) - wide(ref_chosen_logps)
     rejected_logratios = wide(rejected_logps) - wide(ref_rejected_logps)
@@ -214,9 +214,9 @@ def spac(
     Returns: (batch,) loss, nats; with the linear penalty not bounded below.
     Raises: ValueError that names the tensor which does not fit the others, the number, or penalty.
     Conventions: log-probs are sums over tokens. The reference moves with every round, and the
-        samples are its own. The smoothed penalty is reconstructed: we could read neither the
-        published form nor official code. Other methods are called SPAC as well.
-    Source: Ji et al. 2024, arXiv 2406.04274 (paper 107), Algorithm 2.
+        samples are its own. Other methods are called SPAC as well.
+    Source: Ji et al. 2024, arXiv 2406.04274 (paper 107), Algorithm 2, from a digest; the smoothed
+        penalty is our reconstruction.
     """
     chosen_rewards = (wide(chosen_logps) - wide(ref_chosen_logps)) / eta
     rejected_rewards = (wide(rejected_logps) - wide(ref_rejected_logps)) / eta

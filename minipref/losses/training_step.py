@@ -5,13 +5,17 @@ A stand-in for the model and random data make it run as it is; what to replace s
 
 from __future__ import annotations
 
+import math
 import re
 import textwrap
+from collections import Counter
 
 import torch
 from torch import Tensor
 
 from .registry import Entry
+from .training_pairs import AHEAD, DIVERGENCES, INPUTS, NOTES, rows_of
+from .training_points import BEFORE, DATA, LOOP, MEANING, ROWS, WHOSE
 from .vocabulary import kind_of
 
 # what the script may name
@@ -19,14 +23,15 @@ PREAMBLE = """
 import copy
 import torch
 from torch import nn
-from .advantages import group_advantages
-from .diffusion import prediction_drift
-from .diffusion_rewards import step_logps
-from .logits import denoising_errors, last_token_rewards, mean_logps, sequence_logps
+from .advantages import gae, group_advantages, whiten
+from .denoising import denoising_errors, prediction_drift, step_logps
+from .logits import last_token_rewards, mean_logps, sequence_logps
 from .logits import token_entropies, token_kl, token_logps
-from .pointwise import derangement, kto_reference_point
+from .pairwise_batchwise import prompt_likeness
+from .pairwise_dispersion import entropy_share, mallows_weights
+from .pairwise_drift import feature_drift
+from .pointwise import bco_shift, derangement, kto_reference_point
 from .selfplay import response_kl
-from .tokenwise import feature_drift
 from .training_step import random_rows
 """
 MODEL = "nn.Sequential(nn.Embedding(50, 16), nn.Linear(16, {}))"
@@ -44,15 +49,17 @@ SIDES = (
     "second_",
 )
 SIZES = {"batch": 8, "length": 12, "k": 4, "vocabulary": 50}
-ADVANTAGES = {
-    1: "advantages = group_advantages(rewards, groups)",
-    "dr_grpo": "advantages = group_advantages(rewards, groups, scale=False)",
-    2: "advantages = (rewards - rewards.mean())[:, None].expand(8, 12)  # yours: a critic's",
-}
+TOKEN_ADVANTAGES = """\
+rewards = torch.rand(8, 12)  # yours: `token_rewards`
+values = torch.rand(8, 12)  # yours: what a critic expected before each token
+advantages = whiten(gae(rewards, values, mask)[0], mask)"""
 SETTINGS = {  # where the paper's are too large or too small for ten steps on twelve tokens
     "dr_grpo": "max_tokens=12",
     "gspo": "clip_low=0.2, clip_high=0.2",
+    "irpo_ranking": "beta=0.1",
     "rebel": "eta=10",
+    "sppo": "eta=10",
+    "sppo_hard": "beta=0.1",
 }
 ONE_STEP_A_BATCH = ("cispo",)  # its value falls only while its weights, which are constants, stay
 KTO_REFERENCE_POINT = """\
@@ -62,13 +69,6 @@ with torch.no_grad():  # each prompt with another prompt's response
     mixed_logps = sequence_logps(model(mixed), mixed, mask[partner])
     ref_mixed_logps = sequence_logps(reference(mixed), mixed, mask[partner])
     kl = kto_reference_point(mixed_logps, ref_mixed_logps)"""
-SAMPLED_KL = """\
-sampled_kl = response_kl(
-    token_logps(model(sampled_ids), sampled_ids, sampled_mask),
-    token_logps(reference(sampled_ids), sampled_ids, sampled_mask),
-    sampled_mask,
-).view(2, 4)"""
-
 
 DRIFT = """\
 {side}features = model[0]({side}ids)  # yours: of a frozen sparse autoencoder
@@ -76,30 +76,35 @@ ref_{side}features = reference[0]({side}ids)
 {side}drift = feature_drift({side}features, ref_{side}features, {side}mask)"""
 
 
-def random_rows() -> tuple[Tensor, Tensor]:
-    """Ids (8, 12) of 50 words, and the mask of each response: after 4 of prompt, before padding."""
-    ends = torch.randint(6, 13, (8, 1))
-    position = torch.arange(12)
-    return torch.randint(50, (8, 12)), (position >= 4) & (position < ends)
+def random_rows(prompts: Tensor) -> tuple[Tensor, Tensor]:
+    """Ids (rows, 12) of 50 words, and a mask of the response: after 4 of prompt, before padding."""
+    rows = len(prompts)
+    ids = torch.cat([prompts, torch.randint(50, (rows, 8))], 1)
+    ends, position = torch.randint(6, 13, (rows, 1)), torch.arange(12)
+    return ids, (position >= 4) & (position < ends)
 
 
 def training_step(entry: Entry) -> str:
     """A script of ten steps of gradient descent on one batch that prints the loss at each."""
-    computed = {name: text for name in entry.inputs if (text := from_model(entry, name))}
+    needed = inputs_of(entry)
+    in_order = sorted(needed, key=lambda name: (entry.name, name) in LOOP)
+    computed = {name: text for name in in_order if (text := from_model(entry, name))}
     if entry.name in ONE_STEP_A_BATCH:
         computed["old_logps"] = "old_logps = logps.detach()  # one step a batch"
     given = ("ref_",) if entry.name in ONE_STEP_A_BATCH else ("ref_", "old_")
-    fixed = [text for name, text in computed.items() if name.startswith(given)]
-    moving = [text for name, text in computed.items() if not name.startswith(given)]
+    fixed, moving = one_pass_each(
+        [text for name, text in computed.items() if name.startswith(given)],
+        [text for name, text in computed.items() if not name.startswith(given)],
+    )
     setup = ["torch.manual_seed(0)", f"model = {model(entry)}"]
     if any("reference" in text for text in computed.values()):
-        setup.append("reference = copy.deepcopy(model)")
+        setup.append("reference = copy.deepcopy(model).requires_grad_(False)")
     setup.append(f"optimizer = torch.optim.AdamW(model.parameters(), lr={step_size(entry)})")
     setup += data(entry)
     if fixed:
         setup.append("with torch.no_grad():\n" + indent("\n".join(fixed)))
     settings = SETTINGS.get(entry.name)
-    inputs = ", ".join([*entry.inputs, settings] if settings else entry.inputs)
+    inputs = ", ".join([*needed, settings] if settings else needed)
     call = f"losses = {entry.name}({inputs})"
     body = [
         *moving,
@@ -116,14 +121,40 @@ def training_step(entry: Entry) -> str:
     return f'if __name__ == "__main__":\n{indent(script)}\n'
 
 
+def inputs_of(entry: Entry) -> list[str]:
+    """The inputs without the reference that a KL of weight 0 has no use for."""
+    without_kl = entry.hyperparameters.get("kl") == 0
+    return [name for name in entry.inputs if not (without_kl and name.startswith("ref_"))]
+
+
+def one_pass_each(fixed: list[str], moving: list[str]) -> tuple[list[str], list[str]]:
+    """The lines before the loop and in it; a forward pass that several need stands before them."""
+    for side in repeated_passes("reference", [*fixed, *moving]):
+        call, name = f"reference({side}ids)", f"ref_{side}logits"
+        fixed = [f"{name} = {call}", *(line.replace(call, name) for line in fixed)]
+        moving = [line.replace(call, name) for line in moving]
+    for side in repeated_passes("model", moving):
+        call, name = f"model({side}ids)", f"{side}logits"
+        moving = [f"{name} = {call}", *(line.replace(call, name) for line in moving)]
+    return fixed, moving
+
+
+def repeated_passes(policy: str, lines: list[str]) -> list[str]:
+    """The sides of a pair, "chosen_" and the like, whose logits several lines need; last first."""
+    sides = re.findall(rf"{policy}\((\w*)ids\),", "\n".join(lines))
+    return [side for side, count in reversed(Counter(sides).items()) if count > 1]
+
+
 def from_model(entry: Entry, name: str) -> str | None:
     """The line that computes one input from a model's output; None for what is data."""
+    if (entry.name, name) in LOOP:
+        return LOOP[entry.name, name]
     if entry.family == "diffusion" and (text := of_a_denoiser(entry, name)):
         return text
     if name == "kl":
         return KTO_REFERENCE_POINT
-    if name == "sampled_kl":
-        return SAMPLED_KL
+    if name == "divergences":
+        return DIVERGENCES
     if name == "entropies":
         return "entropies = token_entropies(model(ids), mask)"
     if name in ("chosen_kl", "rejected_kl"):
@@ -132,7 +163,7 @@ def from_model(entry: Entry, name: str) -> str | None:
         return f"{name} = token_kl(model({side}ids), reference({side}ids), {side}mask){total}"
     if name in ("chosen_drift", "rejected_drift"):
         return DRIFT.format(side=name.removesuffix("drift"))
-    outputs = "mean_logps|logps|rewards|costs|errors|values|logits"
+    outputs = "mean_logps|logps|rewards|costs|errors|values"
     parts = re.fullmatch(rf"(ref_|old_)?({'|'.join(SIDES)})?({outputs})", name)
     sampled = name in ("rewards", "first_rewards", "second_rewards")
     if parts is None or (sampled and entry.logps != "none"):
@@ -142,17 +173,15 @@ def from_model(entry: Entry, name: str) -> str | None:
     if output == "errors":
         return f"{name} = denoising_errors({policy}, {side}images, noise)"
     shape = ".view(2, 4)  # two lists of four" if entry.axes(name) == ["batch", "k"] else ""
-    if entry.axes(name) == ["batch"] and any("k" in entry.axes(other) for other in entry.inputs):
-        shape = "[::4]  # one to each list"
-    if output == "logits":
-        return f"{name} = {policy}({side}ids)[:2, -1]  # two rows of four"
     token = entry.axes(name) == ["batch", "length"]
     if output in ("rewards", "costs") and not token:
         return f"{name} = last_token_rewards({policy}({side}ids), {side}mask){shape}"
-    if output in ("rewards", "values"):
-        if entry.axes(name) == ["batch"]:
-            return f"{name} = {policy}({side}ids)[:, 3, 0]  # yours: a critic's, of the prompt"
+    if output == "rewards":
         return f"{name} = {policy}({side}ids)[..., 0]"
+    if output == "values" and entry.axes(name) == ["batch"]:
+        return f"{name} = {policy}({side}ids)[:, 3, 0]  # yours: a critic's, of the prompt"
+    if output == "values":
+        return f"{name} = {policy}({side}ids)[..., 0].roll(1, 1)  # before each token"
     if entry.axes(name) == ["batch", "length", "vocabulary"]:
         return f"{name} = {policy}({side}ids).log_softmax(-1).roll(1, 1)  # t predicted token t + 1"
     kind = "token_logps" if token else "mean_logps" if output == "mean_logps" else "sequence_logps"
@@ -184,7 +213,8 @@ def of_a_denoiser(entry: Entry, name: str) -> str | None:
 
 def data(entry: Entry) -> list[str]:
     """The lines that draw a batch."""
-    sides = list(dict.fromkeys(side for n in entry.inputs for side in SIDES if side in n)) or [""]
+    rows = [name for name in entry.inputs if (entry.name, name) not in LOOP]
+    sides = list(dict.fromkeys(side for n in rows for side in SIDES if side in n)) or [""]
     if entry.family == "diffusion" and entry.logps == "none":
         images = ["chosen_images", "rejected_images", "noise"]
         if not any(name.startswith("chosen_") for name in entry.inputs):
@@ -198,27 +228,71 @@ def data(entry: Entry) -> list[str]:
             for names in states
         ]
     else:
-        lines = [f"{side}ids, {side}mask = random_rows()  # yours" for side in sides]
+        lines = [drawn_prompts(entry), *(responses(entry, side) for side in sides)]
     made = {name for side in ("", *SIDES) for name in [f"{side}mask"]}
     needed = [name for name in entry.inputs if from_model(entry, name) is None and name not in made]
-    if "advantages" in needed and "vocabulary" not in entry.axes("advantages"):
-        per_token = entry.axes("advantages") == ["batch", "length"]
-        needed += ["rewards"] if per_token else ["rewards", "groups"]
-        lines += [drawn(entry, n) for n in dict.fromkeys(needed) if n != "advantages"]
-        return [*lines, ADVANTAGES.get(entry.name, ADVANTAGES[2 if per_token else 1])]
-    return lines + [drawn(entry, name) for name in needed]
+    lines += [drawn(entry, name) for name in needed if name != "advantages"]
+    if entry.name in BEFORE:
+        lines.append(BEFORE[entry.name])
+    return [*lines, *advantages(entry)] if "advantages" in needed else lines
+
+
+def responses(entry: Entry, side: str) -> str:
+    """The line that draws the responses of one side."""
+    if (entry.name, side) in ROWS:
+        return ROWS[entry.name, side]
+    whose = WHOSE.get((entry.name, side), "what the policy sampled" if entry.on_policy else "")
+    return rows_of(side) + (f": {whose}" if whose else "")
+
+
+def of_lists(entry: Entry) -> bool:
+    """Are its rows lists of four responses?"""
+    return "logits" not in entry.inputs and any("k" in entry.axes(name) for name in entry.inputs)
+
+
+def drawn_prompts(entry: Entry) -> str:
+    """The line that draws the prompts: eight, or two of four responses each."""
+    groups = "groups" in entry.inputs or (
+        "advantages" in entry.inputs and entry.axes("advantages") == ["batch"]
+    )
+    if of_lists(entry) or groups:
+        return "prompts = torch.randint(50, (2, 4)).repeat_interleave(4, 0)  # four responses each"
+    return "prompts = torch.randint(50, (8, 4))  # yours"
+
+
+def advantages(entry: Entry) -> list[str]:
+    """The lines from rewards to advantages: of responses, of tokens, or of all words."""
+    if "vocabulary" in entry.axes("advantages"):
+        return [drawn(entry, "advantages")]
+    if "length" in entry.axes("advantages"):
+        return [TOKEN_ADVANTAGES]
+    scale = ", scale=False" if entry.name == "dr_grpo" else ""
+    return [
+        *(drawn(entry, name) for name in ("rewards", "groups")),
+        f"advantages = group_advantages(rewards, groups{scale})",
+    ]
 
 
 def drawn(entry: Entry, name: str) -> str:
     """The line that makes up one input where there is no data."""
-    sizes = SIZES | ({"batch": 2} if any("k" in entry.axes(n) for n in entry.inputs) else {})
-    shape = [sizes[axis] for axis in entry.axes(name)]
+    if (entry.name, name) in DATA:
+        return DATA[entry.name, name]
+    if (name, *entry.axes(name)) in INPUTS:
+        return INPUTS[name, *entry.axes(name)]
+    sizes = SIZES | ({"batch": 2} if of_lists(entry) else {})
+    lengths = [sizes[axis] for axis in entry.axes(name)]
+    shape = ", ".join(map(str, lengths))
     text = kind_of(name).example.format(
-        shape=", ".join(map(str, shape)) if shape else "()", size=torch.Size(shape).numel()
+        shape=shape or "()",
+        size=math.prod(lengths),
+        view=f".view({shape})" if len(lengths) > 1 else "",
     )
     if "vocabulary" in entry.axes(name) and name.endswith("logps"):
-        text = f"torch.randn({', '.join(map(str, shape))}).log_softmax(-1)"
-    note = kind_of(name).note
+        text = f"torch.randn({shape}).log_softmax(-1)"
+    if name in AHEAD:
+        text = f"{AHEAD[name]} + {text}"
+    note = NOTES.get((entry.name, name.split("_")[-1]), kind_of(name).note)
+    note = MEANING.get((entry.name, name), note)
     return f"{name} = {text}" + (f"  # yours: {note}" if note else "  # yours")
 
 
@@ -231,7 +305,8 @@ def model(entry: Entry) -> str:
     if "logits" in entry.inputs:
         return f"{MODEL.format(4)}  # yours: ids to four logits"
     if entry.logps == "none":
-        return f"{MODEL.format(1)}  # yours: ids to rewards"
+        what = "values" if "values" in entry.inputs else "rewards"
+        return f"{MODEL.format(1)}  # yours: ids to {what}"
     return f"{MODEL.format(50)}  # yours: ids to logits"
 
 

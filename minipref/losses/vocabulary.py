@@ -18,7 +18,8 @@ class Kind:
     least, most  the range over which a loss has to stay finite
     dtype        float, bool or integer
     trained      may the parameters in training change it?
-    example      an expression of a tensor of {shape}, to stand in for data
+    example      an expression of a tensor of {shape}, to stand in for data; {size} numbers, and a
+                 {view} of them where it has more than one dimension
     note         what to put there instead
     """
 
@@ -33,9 +34,7 @@ class Kind:
 
 
 def flags(note: str) -> Kind:
-    return Kind(
-        0, 1, 0, 1, "bool", example="torch.arange({size}).view({shape}) % 2 == 0", note=note
-    )
+    return Kind(0, 1, 0, 1, "bool", example="torch.arange({size}){view} % 2 == 0", note=note)
 
 
 KINDS = {
@@ -44,7 +43,15 @@ KINDS = {
     "rewards": Kind(-5.0, 5.0, -1e4, 1e4, trained=True, note="what each sampled response earned"),
     "errors": Kind(0.0, 3.0, 0.0, 1e4, trained=True),
     "values": Kind(-5.0, 5.0, -1e4, 1e4, trained=True, note="of a critic"),
-    "kernels": Kind(-3.0, 0.0, -1e4, 0.0, trained=True, note="log k(prompt, response)"),
+    "kernels": Kind(
+        -3.0,
+        0.0,
+        -1e4,
+        0.0,
+        trained=True,
+        example="-3 * torch.rand({shape})",
+        note="log k(prompt, response), by a frozen encoder",
+    ),
     "divergences": Kind(0.0, 3.0, 0.0, 1e4, trained=True, note="from the reference"),
     "drift": Kind(0.0, 3.0, 0.0, 1e4, trained=True, note="from the reference"),
     "entropies": Kind(0.0, 3.0, 0.0, 20.0, trained=True),
@@ -63,7 +70,7 @@ KINDS = {
     "scores": Kind(0.0, 5.0, 0.0, 1e4, note="of an annotator or a reward model"),
     "returns": Kind(-5.0, 5.0, -1e4, 1e4, note="what was earned from each token on"),
     "advantages": Kind(-3.0, 3.0, -1e4, 1e4),
-    "baselines": Kind(-5.0, 5.0, -1e4, 1e4, note="what the greedy response earned"),
+    "baselines": Kind(-5.0, 5.0, -1e4, 1e4, note="what was to be expected"),
     "margins": Kind(-2.0, 3.0, -1e3, 1e3, note="by how much the chosen is better"),
     "probabilities": Kind(0.05, 0.95, 0.0, 1.0, note="that it is preferred"),
     "shares": Kind(
@@ -87,7 +94,7 @@ KINDS = {
         1.0,
         512.0,
         example="mask.sum() / len(mask)",
-        note="of the whole batch, a response",
+        note="a response, over the whole batch",
     ),
     "replayed": flags("did an earlier policy sample it?"),
     "desirable": flags("was it liked?"),

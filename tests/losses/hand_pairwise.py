@@ -24,10 +24,10 @@ BY_HAND = [  # (loss, inputs, hyper-parameters, expected)
         [(0.8 * log1p(exp(-3)) - 0.2 * log1p(exp(3))) / 0.6],
     ),
     ("flex_dpo", PAIR, {"beta_plus": 2.0, "beta_minus": 1.0}, [log1p(exp(-2.5))]),
-    ("ipo", MEANS, {"tau": 0.25}, [0.25]),
-    ("hinge", PAIR, {"beta": 0.5}, [0.25]),
-    ("hinge", PAIR, {"beta": 1.0}, [0.0]),
-    ("simpo", ALONE, {"beta": 1.5, "gamma": 1.0}, [log1p(exp(-2))]),
+    ("ipo", MEANS, {"tau": 0.25}, [0.25]),  # (1.5 - 2) ** 2
+    ("hinge", PAIR, {"beta": 0.5}, [0.25]),  # 1 - 0.75
+    ("hinge", PAIR, {"beta": 1.0}, [0.0]),  # a margin of 1.5 is enough
+    ("simpo", ALONE, {"beta": 1.5, "gamma": 1.0}, [log1p(exp(-2))]),  # 3 - 1
     (
         "cpo",
         {"chosen_logps": [-1.0], "rejected_logps": [-3.0], "chosen_mean_logps": [-2.0]},

@@ -114,6 +114,8 @@ def test_apo_down_lowers_the_chosen_where_its_reward_is_nearer_to_zero_than_the_
     delta = gradient_coefficient(losses.apo_down, **pair, beta=beta)
     assert (delta["rejected_logps"] < 0).all()
     assert (delta["chosen_logps"].abs() <= beta / 4).all()
+    loss = losses.apo_down(**pair, beta=beta)
+    assert ((loss > 0) & (loss < 2)).all()
     chosen, rejected = rewards(pair, beta)
     gap = (chosen - rejected).abs() - chosen.abs()
     clear = gap.abs() > 1e-6
@@ -151,6 +153,15 @@ def test_sppo_is_half_an_ipo_and_half_an_anchor(pair, beta):
     anchor = sum(rewards(pair)) ** 2
     half = (losses.ipo(**means, tau=beta / 2) + anchor) / 2
     close(losses.sppo_hard(**pair, beta=beta), half, 1e-8)
+
+
+@cheap
+@given(pair=pairs, beta=betas)
+def test_at_the_reference_apo_down_lowers_the_rejected_only(pair, beta):
+    pair |= {f"ref_{side}_logps": pair[f"{side}_logps"] for side in ("chosen", "rejected")}
+    delta = gradient_coefficient(losses.apo_down, **pair, beta=beta)
+    close(delta["chosen_logps"], torch.zeros_like(delta["chosen_logps"]))
+    close(delta["rejected_logps"], torch.full_like(delta["rejected_logps"], -beta / 4))
 
 
 # -- links --

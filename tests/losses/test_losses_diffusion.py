@@ -9,6 +9,7 @@ from losses_drawn import inputs, tensors
 
 from minipref.losses import (
     diffusion_cpo,
+    diffusion_dpo,
     diffusion_kto,
     dlpo,
     dpok,
@@ -58,6 +59,13 @@ def test_timestep_dpo_starts_at_log_two_and_its_weights_are_betas(given, beta, a
             timestep_diffusion_dpo(**heavier, beta=beta),
             timestep_diffusion_dpo(**given, beta=a * beta),
         )
+
+
+@few
+@given(given=drawn("diffusion_dpo"), beta=betas, worse=st.floats(0, 3))
+def test_diffusion_dpo_does_not_see_a_reference_that_errs_more_on_both(given, beta, worse):
+    both = {name: x + worse for name, x in given.items() if name.startswith("ref_")}
+    close(diffusion_dpo(**(given | both), beta=beta), diffusion_dpo(**given, beta=beta))
 
 
 @few

@@ -17,6 +17,7 @@ from minipref.data.rows import Rows
 from minipref.losses.export import standalone
 from minipref.losses.logits import last_token_rewards, mean_logps, sequence_logps, token_logps
 from minipref.losses.registry import REGISTRY
+from minipref.losses.training_step import training_step
 from minipref.losses.vocabulary import KINDS
 from minipref.model.logprobs import logps_from_logits
 
@@ -106,6 +107,14 @@ def test_printed_tests_are_found_by_pytest_and_see_a_mutant(tmp_path):
         ]
         answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert answer.returncode == (file == "wrong"), answer.stdout
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_training_step_reads_each_text_once_and_a_reference_only_for_something(name):
+    text = training_step(REGISTRY[name])
+    passes = re.findall(r"(?:model|reference)\(\w*ids\)(?=,)", text.split("in range(10):")[1])
+    assert len(passes) == len(set(passes))
+    assert len(re.findall(r"\breference\b", text)) != 1
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ from minipref.losses.registry import REGISTRY
 WITH_REFERENCE = [n for n, e in REGISTRY.items() if e.family == "listwise" and e.reference]
 SCORES_SHIFT = ["lire", "infonca", "exo_list", "vcb", "rpo_list", "rpo_leave_one_out", "pro"]
 ANY_ORDER = ["lire", "aft", "infonca", "exo_list", "vcb", "rpo_list", "rpo_leave_one_out"]
+BUT_FOR_TIES = {"lipo": "logps", "bialign": "teacher_logps"}  # what is ranked must not tie
 cheap = settings(max_examples=5)
 rows = st.tuples(st.integers(1, 2), st.integers(2, 4)).flatmap(lambda s: tensors(s, -5, 0))
 betas = st.floats(0.05, 3)
@@ -72,11 +73,13 @@ def test_a_constant_on_the_scores_leaves_the_gradient(name, data, shift):
         close(after[key], before[key], 1e-6)
 
 
-@pytest.mark.parametrize("name", ANY_ORDER)
+@pytest.mark.parametrize("name", [*ANY_ORDER, *BUT_FOR_TIES])
 @cheap
 @given(data=st.data())
 def test_the_order_of_the_responses_does_not_matter(name, data):
     loss, arguments, numbers = drawn(data, name)
+    if ranked := BUT_FOR_TIES.get(name):
+        arguments[ranked] += 7.0 * torch.arange(arguments[ranked].shape[1])
     order = data.draw(st.permutations(range(arguments[REGISTRY[name].inputs[0]].shape[1])))
     moved = {key: x[:, order] for key, x in arguments.items()}
     close(loss(**moved, **numbers), loss(**arguments, **numbers), 1e-7)
@@ -199,6 +202,17 @@ def test_aft_holds_a_wrong_solution_at_the_boundary(right, boundary, off):
 
     assert push(0.0) == pytest.approx(0, abs=1e-12)
     assert push(off) < 0 < push(-off)
+
+
+@cheap
+@given(rows, st.floats(0.01, 3), st.data())
+def test_knowpat_pulls_the_gold_answer_alike_whatever_the_order_behind_it(x, lambda_, data):
+    order = [0, *data.draw(st.permutations(range(1, x.shape[1])))]
+    before, after = (
+        gradient_coefficient(knowpat, rows_, lambda_=lambda_)["mean_logps"][:, 0]
+        for rows_ in (x, x[:, order])
+    )
+    close(after, before)
 
 
 @cheap

@@ -217,5 +217,6 @@ def test_mixed_reference_lies_between_and_one_alone_is_itself(ref_logps, weight)
     mixed = mixed_reference(ref_logps, weights)
     assert (mixed <= ref_logps.amax(1) + 1e-9).all()
     assert (mixed >= ref_logps.amin(1) - 1e-9).all()
+    assert (mixed <= ref_logps @ weights + 1e-9).all()  # the harmonic mean below the geometric
     close(mixed_reference(ref_logps[:, :1], torch.ones(1).double()), ref_logps[:, 0])
     close(mixed, -((weights / ref_logps.exp()).sum(1)).log(), 1e-7)

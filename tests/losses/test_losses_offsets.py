@@ -239,6 +239,17 @@ def test_targets_are_met_by_the_optimum_and_by_nothing_else(r, ref, beta, off):
 
 
 @few
+@given(st.floats(-30, 30), st.floats(-30, 30), st.floats(-5, 5))
+def test_the_backward_kl_is_convex_in_the_margin_and_sees_no_bonus_for_the_prompt(a, other, b):
+    def loss(margin, bonus=0.0):
+        scores = column(b + bonus), column(bonus)
+        return float(at("rpo_reward_aware", margin, *scores, beta=1.0, distance="backward_kl"))
+
+    assert loss((a + other) / 2) <= (loss(a) + loss(other)) / 2 + 1e-9
+    assert loss(a, bonus=7.0) == pytest.approx(loss(a), abs=1e-9)
+
+
+@few
 @given(st.floats(-30, 30), st.floats(0, 5))
 def test_the_backward_slope_is_bounded_and_the_forward_one_vanishes_far_away(a, b):
     scores = column(b), column(0)
@@ -306,6 +317,14 @@ def test_prompts_are_likest_to_themselves(embeddings, tau):
     close(likeness.sum(-1), zero + 1)
     assert (likeness <= likeness.diagonal()[:, None] + 1e-12).all()
     close(losses.prompt_likeness(3 * embeddings, embeddings, tau=tau), likeness)
+
+
+@few
+@given(tensors([3, 3], -0.2, 0.2))
+def test_unlike_prompts_do_not_count_where_the_temperature_is_low(noise):
+    alone = torch.eye(3, dtype=torch.float64)
+    embeddings = alone + noise
+    close(losses.prompt_likeness(embeddings, embeddings, tau=0.01), alone)
 
 
 # -- kernels --

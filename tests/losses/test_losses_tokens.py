@@ -150,6 +150,29 @@ def test_forward_kl_moves_the_logits_to_the_teacher_and_reverse_kl_is_adpa(given
 
 
 @few
+@given(given=drawn("forward_kl"))
+def test_forward_kl_of_merged_words_is_smaller(given):
+    """As where only a teacher's top words are stored, and the rest is one more."""
+    given["logps"] = given["logps"].log_softmax(-1)
+    merged = {
+        name: torch.cat([x[..., :1], x[..., 1:].logsumexp(-1, keepdim=True)], -1)
+        for name, x in given.items()
+        if name != "mask"
+    }
+    assert (forward_kl(**merged, mask=given["mask"]) <= forward_kl(**given) + 1e-12).all()
+
+
+@few
+@given(given=drawn("forward_kl"))
+def test_the_tuned_teacher_has_the_advantage_and_its_origin_has_not(given):
+    tuned, origin, mask = given["logps"].log_softmax(-1), given["teacher_logps"], given["mask"]
+    advantages = tuned - origin
+    close(adpa(tuned, advantages, mask), -minillm(tuned, origin, mask))  # KL(tuned || origin)
+    assert (adpa(origin, advantages, mask) >= -1e-12).all()
+    close((origin + advantages).exp().sum(-1), torch.ones_like(origin[..., 0]))
+
+
+@few
 @given(given=drawn("adpa"), constant=st.floats(-3, 3))
 def test_adpa_is_a_policy_gradient_with_the_mean_as_its_baseline(given, constant):
     logits, advantages, mask = given["logps"], given["advantages"], given["mask"]

@@ -28,6 +28,19 @@ ALONE: list[Reduction] = [
         inputs={"logps": "column(chosen_mean_logps)", "mask": "column(chosen_mean_logps) <= 0"},
     ),
     Reduction(
+        "orpo",
+        "simpo",
+        "the responses are unlikely, so that odds are probabilities; less the likelihood",
+        {"lambda_": 0.3},
+        given={
+            "chosen_mean_logps": "chosen_mean_logps - 30",
+            "rejected_mean_logps": "rejected_mean_logps - 30",
+        },
+        fixed={"beta": 1, "gamma": 0},
+        scale="0.3",
+        offset="-chosen_mean_logps",
+    ),
+    Reduction(
         "slic_hf",
         "hinge",
         "no likelihood, an indifferent reference, delta = 1 / beta",

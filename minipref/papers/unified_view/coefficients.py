@@ -6,6 +6,7 @@ survey's: h = log(pi / pi_ref), and Delta = h of the chosen less h of the reject
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,11 +18,12 @@ from ...losses import gradient_coefficient, registry
 Drawn = Mapping[str, Tensor]
 Settings = Mapping[str, Any]
 Row = Callable[[Drawn, Settings], dict[str, Tensor]]
+SIDES = ("chosen", "rejected")
 
 
 def gap(x: Drawn, kind: str = "logps") -> Tensor:
     """Delta, or without a reference the difference of the log-probs: (batch,)."""
-    h = [x[f"{side}_{kind}"] - x.get(f"ref_{side}_{kind}", 0.0) for side in ("chosen", "rejected")]
+    h = [x[f"{side}_{kind}"] - x.get(f"ref_{side}_{kind}", 0.0) for side in SIDES]
     return h[0] - h[1]
 
 
@@ -69,6 +71,32 @@ def simpo(x: Drawn, set_: Settings) -> dict[str, Tensor]:
     return both(set_["beta"] * torch.sigmoid(-margin), "mean_logps")
 
 
+def f_dpo(x: Drawn, set_: Settings) -> dict[str, Tensor]:
+    """For Jensen-Shannon: f'(u) = log(2u / (1 + u)), and u f''(u) = 1 / (1 + u)."""
+    ratios = [(x[f"{side}_logps"] - x[f"ref_{side}_logps"]).exp() for side in SIDES]
+    slopes = [torch.log(2 * u / (1 + u)) for u in ratios]
+    push = set_["beta"] * torch.sigmoid(set_["beta"] * (slopes[1] - slopes[0]))
+    return {"chosen_logps": push / (1 + ratios[0]), "rejected_logps": -push / (1 + ratios[1])}
+
+
+def exo(x: Drawn, set_: Settings) -> dict[str, Tensor]:
+    q = torch.sigmoid(set_["beta"] * gap(x))
+    wanted = math.log((1 - set_["label_smoothing"]) / set_["label_smoothing"])
+    return both(-set_["beta"] * q * (1 - q) * (set_["beta"] * gap(x) - wanted))
+
+
+def dpop(x: Drawn, set_: Settings) -> dict[str, Tensor]:
+    h = x["chosen_logps"] - x["ref_chosen_logps"]
+    margin = set_["beta"] * (gap(x) - set_["lambda_"] * torch.relu(-h))
+    push = set_["beta"] * torch.sigmoid(-margin)
+    return {"chosen_logps": push * (1 + set_["lambda_"] * (h < 0)), "rejected_logps": -push}
+
+
+def slic_hf(x: Drawn, set_: Settings) -> dict[str, Tensor]:
+    inside = both((gap(x) < set_["delta"]).double())
+    return inside | {"anchor_logps": torch.full_like(x["anchor_logps"], set_["lambda_"])}
+
+
 TABLE: dict[str, Row] = {
     "sft": lambda x, _: per_token(x["mask"], torch.ones_like(x["logps"])),
     "remax": lambda x, _: {"logps": x["rewards"] - x["baselines"]},
@@ -80,6 +108,10 @@ TABLE: dict[str, Row] = {
     "ipo": lambda x, s: both(-2 * (gap(x, "mean_logps") - 1 / (2 * s["tau"])), "mean_logps"),
     "orpo": orpo,
     "simpo": simpo,
+    "slic_hf": slic_hf,
+    "f_dpo": f_dpo,
+    "exo": exo,
+    "dpop": dpop,
 }
 
 

@@ -107,7 +107,7 @@ CLAIMS = [
         headline=True,
     ),
     Claim(
-        "the gradient coefficients of all ten losses are those of the table",
+        "the gradient coefficients of all fourteen losses are those of the table",
         paper="Eq. 1, and coefficients derived from the losses of Table 1",
         holds=lambda m: all(m[f"table's error, {name}"].value < 1e-9 for name in TABLE),
         across=at_least(5, of=5),

@@ -10,7 +10,7 @@ from minipref.losses.registry import REGISTRY
 from minipref.papers.unified_view import coefficients
 from minipref.papers.unified_view.coefficients import PAIRWISE, TABLE, disagreement, drawn, push
 
-SUM_TO_ZERO = ("dpo", "ipo", "hinge", "simpo")
+SUM_TO_ZERO = ("dpo", "ipo", "hinge", "simpo", "exo")
 
 
 @pytest.mark.parametrize("name", TABLE)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minipref.papers.unified_view.pointers import checked, faults, repointed, resolve
+from minipref.papers.unified_view.preference_tuning_survey import PAPER
 from minipref.papers.unified_view.preference_tuning_taxonomy import (
     ANY,
     BOTH,
@@ -68,7 +69,12 @@ def test_a_pointer_to_nowhere(to, why):
     assert why in faults(Leaf("X", ONLINE, "PPO", to))[0]
 
 
+def test_the_row_says_how_many_leaves_point_nowhere():
+    pointless = sum(not points(leaf) for leaf in TAXONOMY)
+    assert f"{pointless} of its {len(TAXONOMY)} leaves" in PAPER.limit
+
+
 def test_a_reason_is_no_pointer():
-    assert not points(LEAF["SPPO"])
+    assert not points(LEAF["PTR-PPO"])
     assert points(LEAF["DPO"])
     assert resolve("minipref.feedback.kept.Best").__name__ == "Best"

@@ -1,4 +1,4 @@
-"""Token by token: which words to learn and which to unlearn, as edits or a token reward tell it.
+"""Token by token: how much each word is to be learnt or unlearnt, as edits or a reward tell it.
 
 Log-probs, weights and rewards are (batch, length), with a mask of the response's tokens.
 """

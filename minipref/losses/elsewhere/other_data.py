@@ -1,0 +1,103 @@
+"""Methods whose loss is registered: what they bring is data, judges, or when to sample."""
+
+from .entry import Elsewhere
+
+ACCEPTED = "sft, minipref.feedback.kept.Accepted"
+BEST = "sft, minipref.feedback.kept.Best"
+SAMPLED = "dpo, minipref.algorithm.sources.Sampled"
+
+IMITATION: tuple[Elsewhere, ...] = (
+    Elsewhere("RFT", "2308.01825", "SFT on the policy's own right answers", ACCEPTED),
+    Elsewhere("STaR", "2203.14465", "SFT on right answers, some of them after a hint", ACCEPTED),
+    Elsewhere("ReST", "2308.08998", "SFT on samples above a threshold that rises", ACCEPTED),
+    Elsewhere("ReST-EM", "2312.06585", "ReST, each round from the base", ACCEPTED),
+    Elsewhere("RAFT", "2304.06767", "SFT on the best of K samples", BEST),
+    Elsewhere("Conditioned SFT", "paper 040", "SFT with the grade in the prompt", "sft"),
+    Elsewhere("CSFT", "2402.01306", "SFT with a good or a bad token in front (HALOs)", "sft"),
+    Elsewhere("Quark", "2205.13636", "SFT with the reward's quantile in front, and a KL", "sft"),
+    Elsewhere("SteerLM", "2310.05344", "SFT with attribute scores in the prompt", "sft"),
+    Elsewhere("Chain of Hindsight", "2302.02676", "SFT on a good and a bad answer in a row", "sft"),
+    Elsewhere("Second Thoughts", "paper 040", "SFT on chains of edits", "sft"),
+    Elsewhere("Stable Alignment", "paper 040", "SFT on rated revisions", "sft"),
+    Elsewhere("SelFee", "paper 040", "SFT on an answer, its critique and its revision", "sft"),
+    Elsewhere("ILF", "2303.16755", "SFT on refinements that follow feedback", "sft"),
+    Elsewhere("JSFT", "paper 081", "SFT on answers and on verdicts of one letter", "sft"),
+    Elsewhere("Imitation learning", "paper 074", "SFT on the better response", "sft"),
+    Elsewhere("Knowledge preference SFT", "paper 104", "SFT on answers in conflicts", "sft"),
+    Elsewhere("PandaLM", "2306.05087", "SFT on written verdicts", "sft"),
+    Elsewhere("Constitutional AI", "2212.08073", "SFT on revisions, then PPO", "sft, ppo_clip"),
+)
+
+PAIRS_OF_THEIR_OWN: tuple[Elsewhere, ...] = (
+    Elsewhere("OAIF", "2402.04792", "DPO on two fresh samples that a judge labels", SAMPLED),
+    Elsewhere("Online DPO", "paper 067", "DPO on fresh samples", SAMPLED),
+    Elsewhere("Iterative DPO", "paper 061", "DPO in rounds on fresh samples", SAMPLED),
+    Elsewhere("RLHF Workflow", "2405.07863", "DPO in rounds, with exploration", SAMPLED),
+    Elsewhere("SPIN", "2401.01335", "DPO, the policy's own sample is rejected", "dpo"),
+    Elsewhere("Self-Rewarding", "2401.10020", "DPO on pairs that the policy scores", SAMPLED),
+    Elsewhere("Meta-Rewarding", "2407.19594", "the same, on judgements as well", SAMPLED),
+    Elsewhere("Self-Judge", "paper 081", "DPO on samples that the policy's copy compares", SAMPLED),
+    Elsewhere("TS-Align", "paper 118", "DPO on best and worst, relabelled by a teacher", SAMPLED),
+    Elsewhere("SEA", "paper 093", "DPO on duels that Thompson sampling picks", SAMPLED),
+    Elsewhere("APL", "paper 014", "DPO on pairs that are picked for labelling", "dpo"),
+    Elsewhere("AE-DPO", "paper 036", "DPO on prompts that are picked for labelling", "dpo"),
+    Elsewhere("AE-Borda-DPO", "paper 036", "the same, by the Borda value", "dpo"),
+    Elsewhere("Align-SLM", "paper 038", "DPO on speech units, in stricter rounds", "dpo"),
+    Elsewhere("sDPO", "paper 046", "DPO chunk by chunk, the last policy is the reference", "dpo"),
+    Elsewhere("JPO", "paper 011", "DPO, the prompt's tokens count as the response's", "dpo"),
+    Elsewhere("DOVE", "paper 011", "JPO's earlier name", "dpo"),
+    Elsewhere("RLCD", "2307.12950", "pairs from opposite prompts", "bradley_terry, dpo"),
+    Elsewhere("PopAlign", "paper 041", "DPO on six contrasts made by construction", "dpo"),
+    Elsewhere("Label-DPO", "paper 041", "DPO on labelled pairs", "dpo"),
+    Elsewhere("CPT", "paper 028", "DPO on rubrics in the prompt, each pair in both orders", "dpo"),
+    Elsewhere("Reward-augmented DPO", "paper 044", "DPO with the score asked for in front", "dpo"),
+    Elsewhere("AlignXpert", "paper 013", "DPO with a user's preferences in the prompt", "dpo"),
+    Elsewhere("IPA", "paper 018", "DPO on answers verified against the instruction", "dpo"),
+    Elsewhere("PUGC", "paper 078", "DPO on best and worst by what users wrote", "dpo"),
+    Elsewhere("SinglePO", "paper 065", "DPO on single steps of rewriting a prompt", "dpo"),
+    Elsewhere("IOPO", "paper 094", "DPO on the input's side", "dpo"),
+    Elsewhere("Filtered DPO", "2404.13846", "DPO without pairs that a fresh sample beats", "dpo"),
+    Elsewhere(
+        "SelectiveDPO",
+        "paper 053",
+        "DPO on the easier half, by held-out losses",
+        "dpo, minipref.algorithm.direct.held_out",
+    ),
+    Elsewhere("KnowTuning", "2402.11176", "DPO on answers with knowledge taken out", "dpo"),
+    Elsewhere("MAPO", "2401.06838", "DPO or PPO on how well translations agree", "dpo, ppo_clip"),
+    Elsewhere("Latent DPO", "paper 021", "DPO on log-probs of a latent code", "dpo"),
+    Elsewhere("CLM", "paper 091", "DPO on an inserted layer alone", "dpo"),
+    Elsewhere("Mixed-DPO", "paper 067", "DPO on stored or fresh pairs, by a coin", "dpo"),
+    Elsewhere("Avg-DPO", "paper 067", "a weighted mean of two DPO losses", "dpo"),
+    Elsewhere("iTool", "paper 082", "SimPO on best and worst of a search, in rounds", "simpo"),
+    Elsewhere("RSO", "2309.06657", "hinge or DPO on samples accepted by reward", "hinge, dpo"),
+    Elsewhere("PanGu-Coder2 RRTF", "paper 040", "RRHF, scored by tests", "rrhf"),
+    Elsewhere("CycleAlign", "2310.16271", "RRHF on rankings that two models agree on", "rrhf"),
+)
+
+IMAGES: tuple[Elsewhere, ...] = (
+    Elsewhere("Silkie", "2312.10665", "DPO on scores of a larger model", "dpo"),
+    Elsewhere("RLAIF-V", "2405.17220", "DPO on the share of claims that hold", "dpo"),
+    Elsewhere("CLIP-DPO", "paper 116", "DPO on captions ranked by CLIP", "dpo"),
+    Elsewhere("MIA-DPO", "2410.17637", "DPO on several images at once", "dpo"),
+    Elsewhere("SymDPO", "paper 116", "DPO on demonstrations with symbols for answers", "dpo"),
+    Elsewhere("SIMA", "paper 116", "DPO on the model's own critique", "dpo"),
+    Elsewhere("PDS-DPO", "paper 116", "DPO on synthetic images", "dpo"),
+    Elsewhere("HDPO", "paper 116", "DPO on three kinds of hallucination", "dpo"),
+    Elsewhere("AdPO", "paper 116", "DPO on attacked images", "dpo"),
+    Elsewhere("SpeechAlign", "paper 038", "DPO on golden against synthetic speech", "dpo"),
+    Elsewhere("ImageDPO", "paper 116", "the image's term of mDPO", "mdpo"),
+    Elsewhere("Re-Align", "paper 116", "mDPO with retrieved images", "mdpo"),
+    Elsewhere("OPA-DPO", "paper 116", "mDPO's terms, after SFT on corrections", "mdpo"),
+    Elsewhere("LLaVA-RLHF", "2309.14525", "PPO, the reward model reads captions", "ppo_clip"),
+    Elsewhere("InPO", "paper 050", "Diffusion-DPO on inverted latents", "diffusion_dpo"),
+    Elsewhere("DDIM-InPO", "paper 050", "InPO's full name", "diffusion_dpo"),
+    Elsewhere("NCP-DPO", "paper 113", "Diffusion-DPO on errors of features", "diffusion_dpo"),
+    Elsewhere("NCP-CPO", "paper 113", "the same without a reference", "diffusion_cpo"),
+    Elsewhere("NCP-SFT", "paper 113", "denoising of features; HIVE with equal rewards", "hive"),
+    Elsewhere("SPO (step-aware)", "2406.04314", "DPO on pairs of a step", "dpo, step_logps"),
+    Elsewhere("LPO (latent)", "paper 009", "DPO on pairs of a step, in latents", "dpo, step_logps"),
+    Elsewhere("D3PO", "2311.13231", "DPO on each denoising step", "dpo, step_logps"),
+)
+
+OTHER_DATA = IMITATION + PAIRS_OF_THEIR_OWN + IMAGES
