@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 import minipref
-from minipref.cli import bench, catalogue, checking, lessons, papers, tour, worlds
+from minipref.cli import atlas, bench, catalogue, checking, comparing, lessons, papers, tour, worlds
 
 app = typer.Typer(
     name="minipref",
@@ -28,6 +28,8 @@ app.command()(tour.tour)
 app.command()(catalogue.losses)
 app.command()(catalogue.show)
 app.command()(checking.check)
+app.command()(atlas.atlas)
+app.command()(comparing.compare)
 app.add_typer(papers.app)
 app.command()(papers.run)
 app.command()(papers.reproduce)
