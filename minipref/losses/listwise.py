@@ -62,7 +62,8 @@ def rrhf(mean_logps: Tensor, logps: Tensor, *, rank_weight: float = 1.0) -> Tens
     Raises: ValueError that names the tensor which does not fit the other, or the number.
     Conventions: means in the ranking, a sum in the likelihood; a sum over pairs, without margin:
         a pair in order has no gradient. The official code averages the likelihood over the padded
-        length, so that it weighs less the longer the batch's longest response is.
+        length, so that it weighs less the longer the batch's longest response is; the flag
+        `rrhf_weight` is 100 unless set, and 1 in its scripts.
     Source: Yuan et al. 2023, arXiv 2304.05302, and the official code (RRTF: the same).
     """
     mean_logps = wide(mean_logps)

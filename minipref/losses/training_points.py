@@ -56,7 +56,7 @@ WHOSE = {  # (loss, side): what the rows are
     ("genrm", "solution_"): "the solution, given the problem",
     ("npo", ""): "what is to be forgotten",
     ("f_sft", ""): "demonstrations",
-    ("rwr", ""): "sampled by the reference",
+    ("rwr", ""): "sampled by the model it starts from",
     ("sppo", ""): "sampled by the last round's policy",
     ("spac", "sampled_"): "sampled by the last round's policy",
     ("vpo", "calibration_"): "of the data, or the reference",
