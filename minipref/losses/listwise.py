@@ -290,6 +290,6 @@ def behind(x: Tensor) -> Tensor:
 
 def descending_ranks(x: Tensor) -> Tensor:
     """1 for the largest of each row, 2 for the next; of equals the first in the row is first."""
-    x = wide(x).detach()
+    x = wide(x)
     order = x.argsort(dim=-1, descending=True, stable=True)
     return 1 + order.argsort(-1).to(x.dtype)

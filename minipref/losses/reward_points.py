@@ -86,7 +86,7 @@ def prm(rewards: Tensor, probabilities: Tensor, mask: Tensor) -> Tensor:
         2305.20050.
     """
     rewards = wide(rewards).where(mask, 0.0)
-    probabilities = wide(probabilities).where(mask, 0.0)
+    probabilities = wide(probabilities)
     losses = -probabilities * F.logsigmoid(rewards) - (1 - probabilities) * F.logsigmoid(-rewards)
     return losses.where(mask, 0.0).sum(-1)
 

@@ -16,14 +16,14 @@ TOKENS = "batch length"
     paper="108",
     logps="token",
     batchwise=True,
-    shapes=dict.fromkeys(("logps", "weights", "mask"), TOKENS),
+    shapes=dict.fromkeys(("logps", "signals", "mask"), TOKENS),
     ranges={"threshold": "(0, inf)"},
 )
-def figa(logps: Tensor, weights: Tensor, mask: Tensor, *, threshold: float = 0.6) -> Tensor:
+def figa(logps: Tensor, signals: Tensor, mask: Tensor, *, threshold: float = 0.6) -> Tensor:
     """FIGA: words that a reviser put in are learnt, words that it took out are unlearnt.
 
-        active = (weights > 0) | (logps >= -threshold)
-        kept = mask * active * weights
+        active = (signals > 0) | (logps >= -threshold)
+        kept = mask * active * signals
         tokens = max(1, batch_sum(sum(abs(sign(kept)))))
         L = -batch_size(logps) * sum(kept * logps) / tokens
         dL/dlogps = -batch_size(logps) * kept / tokens
@@ -32,23 +32,23 @@ def figa(logps: Tensor, weights: Tensor, mask: Tensor, *, threshold: float = 0.6
 
     Args:
         logps: (batch, length) log-probs of the tokens, nats.
-        weights: (batch, length) 1 on words put in, -0.5 on words taken out (the paper's alpha and
+        signals: (batch, length) 1 on words put in, -0.5 on words taken out (the paper's alpha and
             -beta), 0 on the others (gamma).
         mask: (batch, length) bool, True on the response's tokens.
         threshold: the negative log-prob up to which a word is unlearnt, nats; 0.6 as in the
             official code: a probability of 0.55 or more.
 
     Returns: (batch,) loss, nats; its mean over rows is the mean over all tokens of the batch that
-        have a weight.
+        have a signal.
     Raises: ValueError that names the tensor which does not fit the others, or the threshold.
     Conventions: revised and initial responses are rows of one batch and share the count of tokens,
         hence gather all of a step's rows first. The test against the threshold has no gradient;
-        a word below it does not count. The end of the revised response weighs 1 as well.
+        a word below it does not count. The end of the revised response has signal 1 as well.
     Source: Guo et al. 2023, arXiv 2311.04072 (paper 108), and its official code.
     """
-    logps, weights = wide(logps).where(mask, 0.0), wide(weights).where(mask, 0.0)
-    active = (weights > 0) | (logps >= -threshold)
-    kept = weights.where(active, 0.0)
+    logps, signals = wide(logps).where(mask, 0.0), wide(signals).where(mask, 0.0)
+    active = (signals > 0) | (logps >= -threshold)
+    kept = signals.where(active, 0.0)
     tokens = (kept != 0).sum(dtype=kept.dtype).clamp(min=1)
     return -len(mask) * (kept * logps).sum(-1) / tokens
 

@@ -31,7 +31,7 @@ LOOP = {  # (loss, input): its line in the loop, after those of the other inputs
 }
 BEFORE = {"bco": "count, shift = torch.zeros(2)  # of the rewards so far: how many, their mean"}
 DATA = {  # (loss, input): its line before the loop
-    ("figa", "weights"): "weights = torch.tensor([1.0, -0.5, 0.0]).repeat(8, 4)"
+    ("figa", "signals"): "signals = torch.tensor([1.0, -0.5, 0.0]).repeat(8, 4)"
     "  # yours: words put in, taken out, kept",
     ("pro", "scores"): "scores = torch.rand(2, 4).sort(-1, descending=True).values"
     "  # yours: of a reward model",

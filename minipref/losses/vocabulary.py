@@ -77,6 +77,14 @@ KINDS = {
         0.05, 0.95, 0.0, 1.0, example="torch.rand({shape}).softmax(-1)", note="of the people"
     ),
     "weights": Kind(0.0, 2.0, 0.0, 2.0, example="torch.ones({shape})", note="how much it counts"),
+    "signals": Kind(
+        -1.0,
+        1.0,
+        -2.0,
+        2.0,
+        example="2 * torch.rand({shape}) - 1",
+        note="which words were put in, which taken out",
+    ),
     "visits": Kind(0.0, 30.0, 0.0, 1e4, example="20 * torch.rand({shape})", note="of the search"),
     "kl": Kind(0.0, 5.0, 0.0, 1e4),
     "shift": Kind(-3.0, 3.0, -1e4, 1e4, example="torch.zeros({shape})", note="`bco_shift`"),

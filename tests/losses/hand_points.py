@@ -53,7 +53,7 @@ BY_HAND = [  # (loss, inputs, hyper-parameters, expected)
         "figa",  # 0.5 is not punished at -2; three tokens of two rows count
         {
             "logps": [[-1.0, -2.0, -3.0], [-0.5, -2.0, -9.0]],
-            "weights": [[1.0, 1.0, 0.0], [-0.5, -0.5, 1.0]],
+            "signals": [[1.0, 1.0, 0.0], [-0.5, -0.5, 1.0]],
             "mask": [[True, True, True], [True, True, False]],
         },
         {"threshold": 0.6},

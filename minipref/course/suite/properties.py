@@ -196,6 +196,21 @@ def survives_far(answer: Answer, seed: int) -> Sentences:
             return
 
 
+def empty_rows_cost_nothing(answer: Answer, seed: int) -> Sentences:
+    """A response without tokens has a loss of 0, and nobody is pushed for it."""
+    entry = answer.entry
+    if answer.form != "sequences" or "mask" not in entry.inputs:
+        return
+    rng = stream(seed, f"suite/{entry.name}/empty")
+    inputs = emptied(drawn(entry, rng), 1)
+    case = Case(inputs, dict(entry.hyperparameters), "a response without tokens")
+    found = answer.values(inputs, case)
+    if found.is_mean:
+        return
+    if float(found.losses[0]) != 0:
+        yield f"a response without tokens costs {float(found.losses[0]):.4g}, not 0"
+
+
 def emptied(inputs: Inputs, first: int) -> Inputs:
     """The same, with no token in the first rows."""
     return {
@@ -302,6 +317,7 @@ PROPERTIES: dict[str, Callable[[Answer, int], Sentences]] = {
     "rows do not see each other": rows_are_alone,
     "what the mask hides changes nothing": mask_hides,
     "log-probs from 0 to -10000 stay finite": survives,
+    "a response without tokens costs nothing": empty_rows_cost_nothing,
     "bfloat16 is computed in float32": is_wide,
     "float32 keeps its digits": is_precise,
 }

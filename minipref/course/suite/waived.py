@@ -45,16 +45,28 @@ WAIVED = [
         "the mask is applied again where tokens are summed, and the clamp stops gradients of nan",
     ),
     Waiver(
-        "todo rao_kupper",
-        ".*",
-        r"x\.clamp\(max=1e-06\)|^x = x$|expm1|log1p",
-        "log1mexp of -2 alpha: a hyper-parameter, which is never next to 0 nor far from it",
+        "plackett_luce pl_dpo",
+        "order not reversed",
+        r"log_remaining = rewards\.flip\(-1\)\.logcumsumexp\(-1\)$",
+        "all of a row is summed next; the second flip is for who reads the terms",
+    ),
+    Waiver(
+        "gspo",
+        "missing clamp",
+        r"log_ratio = log_ratio\.sum\(-1\) / tokens$",
+        "0 / 0 of a response without tokens is replaced below; the clamp keeps nan out of sight",
     ),
     Waiver(
         "cispo p3o_fakoor",
         "wrong detach|missing detach",
         r"log_ratio = ",
         "the ratio is detached as a whole by its caller",
+    ),
+    Waiver(
+        "knowpat",
+        "missing detach",
+        r"lowest, highest = ",
+        "what is scaled within the list is detached as a whole by its caller",
     ),
     Waiver("nash_md", "wrong detach", r"log_ratio = ", "the log-ratio is detached as a whole"),
     Waiver(

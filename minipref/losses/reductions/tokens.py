@@ -195,8 +195,8 @@ TOKENS: list[Reduction] = [
     Reduction(
         "figa",
         "sft",
-        "all weights 1, responses of one length",
-        given={"weights": "0 * weights + 1", "mask": "mask | ~mask"},
+        "all signals 1, responses of one length",
+        given={"signals": "0 * signals + 1", "mask": "mask | ~mask"},
     ),
     Reduction(
         "token_guidance",
