@@ -16,9 +16,10 @@ from torch import Tensor
 
 from ..data.streams import stream
 from ..losses import registry
-from ..losses.vocabulary import belongs_to_policy
+from ..losses.vocabulary import belongs_to_policy, kind_of
 
 BATCH = 32
+SIZES = {"batch": BATCH, "length": 6, "k": 4}
 Inputs = dict[str, Tensor]
 
 
@@ -42,7 +43,7 @@ def check_loss(function: Callable[..., Tensor], name: str, *, seed: int = 0) -> 
     inputs = draw(entry, seed)
     settings = entry.hyperparameters
     _runs(function, inputs, settings)
-    _depends(function, entry.source, inputs, settings)
+    _depends(function, entry.source, inputs, settings, leaks=entry.batchwise)
     _pushes(function, entry.source, inputs, settings)
     _agrees(function, entry.source, inputs, settings)
     for key, other in varied(settings).items():
@@ -58,16 +59,20 @@ def draw(entry: registry.Entry, seed: int) -> Inputs:
     rng = stream(seed, f"course/{entry.name}")
     inputs: Inputs = {}
     for name in entry.inputs:
-        if name == "desirable":
-            inputs[name] = torch.rand(BATCH, generator=rng) < 0.5
-        elif entry.shapes.get(name) == "":
-            inputs[name] = torch.rand((), generator=rng, dtype=torch.float64)
+        kind, shape = kind_of(name), [SIZES[axis] for axis in entry.axes(name)]
+        if kind.dtype == "bool":
+            inputs[name] = torch.rand(shape, generator=rng) < 0.5
         elif name.endswith("rewards"):
-            inputs[name] = torch.randn(BATCH, generator=rng, dtype=torch.float64)
-        else:
+            inputs[name] = torch.randn(shape, generator=rng, dtype=torch.float64)
+        elif name.endswith("logps") and shape == [BATCH]:
             base = 1.0 if "mean" in name else 12.0
-            spread = torch.rand(BATCH, generator=rng, dtype=torch.float64)
+            spread = torch.rand(shape, generator=rng, dtype=torch.float64)
             inputs[name] = -base * (0.25 + spread)
+        else:
+            share = torch.rand(shape, generator=rng, dtype=torch.float64)
+            inputs[name] = share if name == "kl" else kind.low + (kind.high - kind.low) * share
+            if kind.dtype == "integer":
+                inputs[name] = inputs[name].round().long()
     return inputs
 
 
@@ -115,11 +120,16 @@ def _depends(
     right: Callable[..., Tensor],
     inputs: Inputs,
     settings: Mapping[str, Any],
+    leaks: bool = False,
 ) -> None:
-    """It reacts to what it should react to, and to nothing else; rows do not touch each other."""
+    """It reacts to what it should react to, and to nothing else; rows do not touch each other.
+
+    Unless the right loss compares rows: then they leak by right.
+    """
     mine, truth = _call(function, inputs, settings), _call(right, inputs, settings)
     for name, value in inputs.items():
-        other = ~value if value.dtype == torch.bool else value * 1.1 - 0.05
+        other = value * 1.1 - 0.05 if value.is_floating_point() else value + 1
+        other = ~value if value.dtype == torch.bool else other
         moved = inputs | {name: other}
         does = not torch.allclose(_call(function, moved, settings), mine)
         should = not torch.allclose(_call(right, moved, settings), truth)
@@ -127,7 +137,7 @@ def _depends(
             raise NotYet(f"it does not use {name}: change {name}, and the loss stays")
         if does and not should:
             raise NotYet(f"it depends on {name}, which should make no difference here")
-        if value.dim() == 1 and value.is_floating_point():
+        if value.shape == (BATCH,) and value.is_floating_point() and not leaks:
             first = value.clone()
             first[0] += 1.0
             if not torch.allclose(_call(function, inputs | {name: first}, settings)[1:], mine[1:]):
@@ -218,10 +228,12 @@ def _uses(
 def _survives(function: Callable[..., Tensor], inputs: Inputs, settings: Mapping[str, Any]) -> None:
     """Very unlikely responses give finite losses and gradients."""
     for name, value in inputs.items():
-        if not belongs_to_policy(name) or "mean" in name:
+        if not belongs_to_policy(name) or "mean" in name or kind_of(name).least > -1e4:
             continue
         far = (value - 1e4).requires_grad_()
         losses = function(*(inputs | {name: far}).values(), **settings)
+        if not losses.requires_grad:
+            continue  # held constant
         (gradient,) = torch.autograd.grad(losses.sum(), far)
         if not bool(torch.isfinite(losses).all() and torch.isfinite(gradient).all()):
             raise NotYet(
