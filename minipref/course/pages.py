@@ -39,6 +39,7 @@ MODIFIERS: tuple[Callable[..., Any], ...] = (
     modifiers.desensitised,
     modifiers.weighted,
     modifiers.with_nll,
+    modifiers.with_divergence,
     modifiers.wpo_weights,
     modifiers.group_robust_weights,
     modifiers.mixed_reference,

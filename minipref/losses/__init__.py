@@ -28,6 +28,18 @@ from .imitation import f_sft, npo
 from .listwise import aft, bialign, knowpat, lire, plackett_luce, pro, rrhf
 from .listwise_reference import irpo_ranking, lipo, pl_dpo, s_dpo
 from .listwise_scores import exo_list, infonca, rpo_leave_one_out, rpo_list, vcb
+from .modifiers import (
+    desensitised,
+    group_robust_weights,
+    length_normalised,
+    mixed_reference,
+    robust,
+    smoothed,
+    weighted,
+    with_divergence,
+    with_nll,
+    wpo_weights,
+)
 from .pairwise import cdpo, dpo, flex_dpo, hinge, ipo, rdpo
 from .pairwise_anchors import apo_down, apo_zero, bce_pair, dpop, nca, sppo_hard
 from .pairwise_batchwise import aot, aot_unpaired, prompt_likeness, rpo_relative
@@ -111,6 +123,7 @@ __all__ = [
     "davidson",
     "denoising_errors",
     "derangement",
+    "desensitised",
     "diffusion_cpo",
     "diffusion_dpo",
     "diffusion_kto",
@@ -147,6 +160,7 @@ __all__ = [
     "gpo_group",
     "gradient_coefficient",
     "group_advantages",
+    "group_robust_weights",
     "grpo",
     "gspo",
     "hinge",
@@ -161,6 +175,7 @@ __all__ = [
     "kto_reference_point",
     "kto_s",
     "lagrange_multiplier",
+    "length_normalised",
     "lipo",
     "lire",
     "lr_dpo",
@@ -171,6 +186,7 @@ __all__ = [
     "mcts_dpo",
     "mdpo",
     "minillm",
+    "mixed_reference",
     "mixture_log_kernel",
     "modpo",
     "nash_md",
@@ -208,6 +224,7 @@ __all__ = [
     "reward_bce",
     "reward_regression",
     "rloo",
+    "robust",
     "rpo_leave_one_out",
     "rpo_list",
     "rpo_relative",
@@ -221,6 +238,7 @@ __all__ = [
     "simpo",
     "simpo_gamma",
     "slic_hf",
+    "smoothed",
     "soft_dpo",
     "spac",
     "sparsepo",
@@ -241,7 +259,11 @@ __all__ = [
     "value_clip",
     "vcb",
     "vpo",
+    "weighted",
     "whiten",
+    "with_divergence",
+    "with_nll",
+    "wpo_weights",
     "wspo",
     "xpo",
 ]

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from .checks import check_hyperparameters, checked
 from .numerics import wide
-from .registry import Entry, entry_of
+from .pairwise_links import divergence_slope
+from .registry import Entry, entry_of, get
 
 Loss = Callable[..., Tensor]
 Call = Callable[[Mapping[str, Tensor], Mapping[str, Any]], Tensor]
@@ -181,6 +182,42 @@ def with_nll(loss: Loss, alpha: float) -> Loss:
 
     inputs = axes_of(entry) | {kept: "batch"}
     return modified(entry, f"{entry.name}_with_nll", call, inputs)
+
+
+def with_divergence(loss: Loss, divergence: str, alpha: float = 0.5) -> Loss:
+    """Log-ratios to the reference count as another divergence has them: f-DPO for any loss.
+
+        log(pi / ref) becomes f'(pi / ref) - f'(1)
+
+    f is the divergence's generator; the reverse KL leaves the loss as it is, and a policy equal to
+    its reference has a log-ratio of 0 under any.
+
+    Args:
+        loss: with a reference, such as kto or hinge.
+        divergence, alpha: as for `f_dpo`, which is `with_divergence(dpo, divergence)`.
+
+    Raises: ValueError for a loss without a reference, or the argument.
+    Source: Wang et al. 2023, arXiv 2309.16240, Theorem 1.
+    """
+    entry = entry_of(loss)
+    given = {"divergence": divergence, "alpha": alpha}
+    allowed = get("f_dpo").ranges
+    check_hyperparameters("with_divergence", given, {key: allowed[key] for key in given})
+    against = {name: f"ref_{name}" for name in entry.inputs if f"ref_{name}" in entry.inputs}
+    if not against:
+        raise ValueError(f"with_divergence: {entry.name} has no reference")
+
+    def call(inputs: Mapping[str, Tensor], numbers: Mapping[str, Any]) -> Tensor:
+        theirs = dict(inputs)
+        for name, reference in against.items():
+            if reference in inputs:
+                log_ratio = wide(inputs[name]) - wide(inputs[reference])
+                at_one = divergence_slope(torch.zeros_like(log_ratio), divergence, alpha)
+                slope = divergence_slope(log_ratio, divergence, alpha) - at_one
+                theirs[name] = wide(inputs[reference]) + slope
+        return loss(**theirs, **numbers)
+
+    return modified(entry, f"{entry.name}_with_{divergence}", call)
 
 
 @checked(shapes={"logps": "batch length", "squared": "batch length", "mask": "batch length"})

@@ -17,6 +17,7 @@ from minipref.losses.modifiers import (
     robust,
     smoothed,
     weighted,
+    with_divergence,
     with_nll,
     wpo_weights,
 )
@@ -142,6 +143,34 @@ def test_the_likelihood_is_added_and_pushed(name, data, alpha):
     close(total, plain - alpha * mean)
 
 
+@given(
+    data=st.data(),
+    divergence=st.sampled_from(["reverse_kl", "forward_kl", "js", "alpha"]),
+    alpha=st.floats(0.05, 1),
+)
+def test_dpo_with_a_divergence_is_f_dpo(data, divergence, alpha):
+    pair, numbers = drawn(data, losses.dpo)
+    loss = with_divergence(losses.dpo, divergence, alpha)
+    expected = losses.f_dpo(**pair, **numbers, divergence=divergence, alpha=alpha)
+    close(loss(**pair, **numbers), expected, 1e-7)
+
+
+REFERENCED = [n for n, e in REGISTRY.items() if any(f"ref_{k}" in e.inputs for k in e.inputs)]
+
+
+@pytest.mark.parametrize("name", [n for n in REFERENCED if REGISTRY[n].logps != "none"])
+@settings(max_examples=3)
+@given(data=st.data(), divergence=st.sampled_from(["forward_kl", "js", "alpha"]))
+def test_a_divergence_changes_nothing_at_the_reference(name, data, divergence):
+    loss = REGISTRY[name].function
+    arguments, numbers = drawn(data, loss)
+    same = arguments | {f"ref_{k}": x for k, x in arguments.items() if f"ref_{k}" in arguments}
+    other = with_divergence(loss, divergence)
+    close(other(**same, **numbers), loss(**same, **numbers), 1e-7)
+    reverse = with_divergence(loss, "reverse_kl")
+    close(reverse(**arguments, **numbers), loss(**arguments, **numbers), 1e-7)
+
+
 @given(data=st.data(), rate=rates, alpha=st.floats(0, 2))
 def test_modifiers_compose(data, rate, alpha):
     loss = with_nll(smoothed(length_normalised(losses.hinge), rate), alpha)
@@ -174,6 +203,8 @@ def test_a_modified_loss_checks_its_inputs():
         (lambda: desensitised(losses.dpo, 2), r"alpha: expected a number in \[0, 1\]"),
         (lambda: weighted(weighted(losses.dpo)), "takes weights already"),
         (lambda: with_nll(losses.dpo, -1), "alpha: expected"),
+        (lambda: with_divergence(losses.simpo, "js"), "simpo has no reference"),
+        (lambda: with_divergence(losses.dpo, "kl"), "divergence: expected one of"),
         (lambda: smoothed(torch.add, 0.1), "there is no loss called 'add'"),
     ],
 )
