@@ -2,8 +2,11 @@
 
 import os
 
+import pytest
 import torch
 from hypothesis import HealthCheck, settings
+
+import minipref.losses  # noqa: F401  (fills the registry)
 
 torch.set_num_threads(1)
 settings.register_profile(
@@ -15,3 +18,21 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("minipref")
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m picks
+def pytest_collection_modifyitems(items):
+    """Ask what is asked of every loss of one loss a file in `make quick`; of all in `make test`."""
+    from minipref.losses.registry import REGISTRY
+
+    first = {entry.source.__module__: name for name, entry in reversed(REGISTRY.items())}
+    asked = {}
+    for item in items:
+        name = getattr(item, "callspec", None) and item.callspec.params.get("name")
+        if isinstance(name, str) and name in REGISTRY:
+            asked.setdefault(item.function, []).append((name, item))
+    for cases in asked.values():
+        if len({name for name, _ in cases}) > len(first):
+            for name, item in cases:
+                if name not in first.values():
+                    item.add_marker("slow")
