@@ -48,8 +48,11 @@ def climb(rung: str, logits: Tensor, targets: Tensor, temperature: float = 1.0, 
         kernel(LADDER[rung], logits.dtype),
         (-(-rows // threads) if rung == "ladder/k1_thread_per_row.cu" else rows,),
         (threads,),
-        [logits, targets, logps, entropies, np.int64(rows), np.int64(logits.stride(0))]
-        + [np.int32(vocabulary), inverse(temperature)],
+        [
+            *(logits, targets, logps, entropies),
+            *(np.int64(rows), np.int64(logits.stride(0)), np.int32(vocabulary)),
+            inverse(temperature),
+        ],
         **options,
     )
     return logps, entropies, traffic
@@ -64,8 +67,10 @@ def forward(
         kernel("token_logps_forward", logits.dtype, entropy),
         (rows,),
         (THREADS,),
-        [logits, targets, logps, tops, log2_sums, entropies if entropy else None]
-        + [np.int64(logits.stride(0)), np.int32(vocabulary), inverse(temperature)],
+        [
+            *(logits, targets, logps, tops, log2_sums, entropies if entropy else None),
+            *(np.int64(logits.stride(0)), np.int32(vocabulary), inverse(temperature)),
+        ],
         **options,
     )
     return Forward(logps, tops, log2_sums, entropies, traffic)
@@ -91,9 +96,11 @@ def backward(
         kernel("token_logps_backward", logits.dtype, entropy),
         (rows, blocks),
         (BACKWARD_THREADS,),
-        [logits, gradient, targets, seen.tops, seen.log2_sums]
-        + [seen.entropies if entropy else None, coefficients, entropy_coefficients]
-        + [*map(np.int64, strides), np.int32(vocabulary), inverse(temperature)],
+        [
+            *(logits, gradient, targets, seen.tops, seen.log2_sums),
+            *(seen.entropies if entropy else None, coefficients, entropy_coefficients),
+            *(*map(np.int64, strides), np.int32(vocabulary), inverse(temperature)),
+        ],
         **options,
     )
 
@@ -123,7 +130,7 @@ def exact_gradient(logits, targets, coefficients, entropy_coefficients=None, tem
 
 @st.composite
 def problems(draw, most_rows: int = 3, most_columns: int = 1500):
-    """Logits (rows, vocabulary) of any dtype, size, spread and stride, with targets, some masked."""
+    """Logits (rows, vocabulary) of any dtype and stride, targets (some masked), a temperature."""
     rows = draw(st.integers(1, most_rows))
     vocabulary = draw(st.one_of(st.integers(1, 40), st.integers(1, most_columns)))
     dtype = draw(st.sampled_from(DTYPES))
@@ -134,6 +141,8 @@ def problems(draw, most_rows: int = 3, most_columns: int = 1500):
     numbers = generator.normal(size=start + rows * (vocabulary + gap)) * spread + shift
     buffer = torch.tensor(numbers).to(dtype)
     logits = buffer[start:].view(rows, vocabulary + gap)[:, :vocabulary]
-    targets = [draw(st.sampled_from([-100, 0, vocabulary - 1, vocabulary // 2])) for _ in range(rows)]
+    targets = [
+        draw(st.sampled_from([-100, 0, vocabulary - 1, vocabulary // 2])) for _ in range(rows)
+    ]
     temperature = draw(st.sampled_from([1.0, 0.7, 1.3]))
     return logits, torch.tensor(targets), temperature

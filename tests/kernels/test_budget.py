@@ -1,11 +1,13 @@
 """What each kernel costs on a GPU stays within kernels/budget.toml: it compiles, nothing spills."""
 
+import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from minipref.fused import compiling
-from minipref.fused.sources import kernels_of, source
+from minipref.fused.sources import gpu_program, kernels_of, source
 
 BUDGET = tomllib.loads(source("budget.toml"))
 
@@ -14,9 +16,7 @@ def missing(compiler: str) -> bool:
     return getattr(compiling, compiler)() is None
 
 
-@pytest.mark.parametrize("name", BUDGET)
-@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
-@pytest.mark.parametrize(
+EITHER = pytest.mark.parametrize(
     "compiler",
     [
         pytest.param(
@@ -25,12 +25,45 @@ def missing(compiler: str) -> bool:
         for each in ("nvrtc", "nvcc")
     ],
 )
+
+
+@pytest.mark.parametrize("name", BUDGET)
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+@EITHER
 def test_registers_and_stack(name, arch, compiler):
     costs = compiling.costs(name, kernels_of(name), arch, compiler)
     for kernel, cost in costs.items():
         most = BUDGET[name][kernel.partition("<")[0]]
         assert cost.registers <= most, f"{kernel} takes {cost.registers} registers of {most}"
         assert cost.stack == 0, f"{kernel} spills {cost.stack} bytes"
+
+
+@EITHER
+def test_every_primitive_compiles(compiler):
+    text = (Path(__file__).parent / "every_primitive.cu").read_text(encoding="utf-8")
+    program = gpu_program(text, "every_primitive.cu")
+    cubin = compiling.COMPILERS[compiler](program, ("tickets", "shuffles"), "sm_90")
+    assert any("tickets" in symbol for symbol in compiling.read_costs(cubin))
+
+
+@EITHER
+def test_what_does_not_compile_is_shown(compiler):
+    program = gpu_program("\nMP_KERNEL(1) void f() { nonsense; }", "bad.cu")
+    with pytest.raises(OSError, match=r"bad\.cu\(2\).*nonsense"):
+        compiling.COMPILERS[compiler](program, ("f",), "sm_90")
+
+
+def test_both_sides_have_the_same_primitives_and_all_are_used():
+    text = (Path(__file__).parent / "every_primitive.cu").read_text(encoding="utf-8")
+    named = r"\b(?:mp_\w+(?=\()|MP_[A-Z]+(?=\())"
+    defined = r"(?:MP_DEVICE|inline|^T|^void|^int|^Words|^Shared<T>)[\w<> ]* (mp_\w+)\("
+    gpu, cpu = (
+        set(re.findall(defined, source(each), re.MULTILINE))
+        for each in ("primitives.cuh", "emulator/emulator.hpp")
+    )
+    assert gpu == cpu
+    kernels = [text, source("numbers.cuh"), source("token_logps.cu")]
+    assert gpu <= {name for each in kernels for name in re.findall(named, each)}
 
 
 def test_every_kernel_has_a_budget():
@@ -51,5 +84,5 @@ def test_a_file_that_is_no_cubin_is_refused():
 @pytest.mark.parametrize("compiler", ["nvrtc", "nvcc"])
 def test_a_missing_compiler_says_where_to_get_it(compiler, monkeypatch):
     monkeypatch.setattr(compiling, compiler, lambda: None)
-    with pytest.raises(OSError, match="pip install nvidia-cuda-nvrtc|comes with the CUDA toolkit"):
+    with pytest.raises(OSError, match=r"pip install nvidia-cuda-nvrtc|comes with the CUDA toolkit"):
         compiling.costs("token_logps.cu", ("token_logps_forward<float, false>",), "sm_90", compiler)

@@ -41,6 +41,19 @@ def test_bytes_are_those_of_the_header(rung, dtype, rows, vocabulary):
     assert traffic.global_written == rows * 8
 
 
+@pytest.mark.parametrize("rung", LADDER, ids=short)
+@settings(max_examples=10)
+@given(st.sampled_from(DTYPES), st.integers(2, 300))
+def test_logits_of_minus_infinity_and_masked_rows(rung, dtype, vocabulary):
+    logits = torch.full((2, vocabulary), -torch.inf, dtype=dtype)
+    logits[0, :2] = 1.0
+    logits[1] = torch.nan
+    logps, entropies, _ = climb(rung, logits, torch.tensor([1, -100]))
+    half = torch.tensor([2.0, 1.0]).log()
+    torch.testing.assert_close(logps, -half, rtol=0, atol=1e-6)
+    torch.testing.assert_close(entropies, half, rtol=0, atol=1e-6)
+
+
 def test_a_thread_a_row_uses_one_element_of_each_sector():
     logits, targets = torch.zeros(32, 256), torch.zeros(32, dtype=torch.int64)
     sectors = {short(rung): climb(rung, logits, targets)[2].sectors_read for rung in LADDER}

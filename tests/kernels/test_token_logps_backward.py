@@ -21,7 +21,9 @@ COEFFICIENTS = st.floats(-2, 2, width=32)
 
 def close(actual, expected, dtype, scale=1.0):
     """Within the rounding of what is stored, and of float32 inside."""
-    room = 1.02 * ROUNDING[dtype] * expected.abs() + 1e-6 * scale + 2**-25 * (dtype == torch.float16)
+    room = (
+        1.02 * ROUNDING[dtype] * expected.abs() + 1e-6 * scale + 2**-25 * (dtype == torch.float16)
+    )
     error = (actual.double() - expected).abs()
     assert not error.isnan().any()
     assert bool((error <= room).all()), float((error - room).max())
@@ -102,15 +104,27 @@ def test_logits_of_ten_thousand(dtype, vocabulary, entropy):
     close(gradient, exact_gradient(logits, targets, one, also), dtype, scale=4)
 
 
-@given(st.sampled_from(DTYPES), st.integers(1, 3), st.integers(1, 40), st.booleans())
-def test_bytes_are_those_of_the_header(dtype, rows, sixteens, entropy):
-    vocabulary, size, warps = 16 * sixteens, dtype.itemsize, BACKWARD_THREADS // 32
+@given(st.sampled_from(DTYPES), st.integers(2, 300), st.integers(0, 99))
+def test_logits_of_minus_infinity_have_no_gradient(dtype, vocabulary, column):
+    logits = torch.full((1, vocabulary), -torch.inf, dtype=dtype)
+    logits[0, column % vocabulary] = 1.0
+    logits[0, 0] = 2.0
+    one, targets = torch.ones(1), torch.tensor([0])
+    gradient = unwritten(1, vocabulary, dtype=dtype)
+    backward(logits, gradient, targets, forward(logits, targets), one, one)
+    close(gradient, exact_gradient(logits, targets, one, one), dtype, scale=2)
+
+
+@given(st.sampled_from(DTYPES), *(st.integers(1, most) for most in (3, 300, 3)), st.booleans())
+def test_bytes_are_those_of_the_header(dtype, rows, sixteens, blocks, entropy):
+    vocabulary, size, warps = 16 * sixteens, dtype.itemsize, blocks * BACKWARD_THREADS // 32
     logits = torch.zeros(rows, vocabulary, dtype=dtype)
     targets = torch.zeros(rows, dtype=torch.int64)
     coefficients = torch.ones(rows)
-    seen = forward(logits, targets)
     traffic = backward(
-        logits, logits, targets, seen, coefficients, coefficients if entropy else None
+        *(logits, logits, targets, forward(logits, targets), coefficients),
+        coefficients if entropy else None,
+        blocks=blocks,
     )
     numbers = warps * (8 + (20 if entropy else 12))
     assert traffic.global_read == rows * (vocabulary * size + numbers)
