@@ -39,6 +39,9 @@ class Frozen(Policy):
     def unembed(self, hidden: Tensor) -> Tensor:
         return self.model.unembed(hidden)
 
+    def unembedding(self) -> Tensor | None:
+        return self.model.unembedding()
+
     def new_cache(self, rows: int, length: int | None = None) -> Any:
         return self.model.new_cache(rows, length)
 

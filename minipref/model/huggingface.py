@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .policy import Policy
 
@@ -79,3 +79,7 @@ class HuggingFacePolicy(Policy):
 
     def unembed(self, hidden: Tensor) -> Tensor:
         return self.model.get_output_embeddings()(hidden)
+
+    def unembedding(self) -> Tensor | None:
+        layer = self.model.get_output_embeddings()
+        return layer.weight if type(layer) is nn.Linear and layer.bias is None else None

@@ -10,8 +10,11 @@ from torch import Tensor, nn
 
 from ..data.rows import Rows
 from ..data.work import count
+from ..fused.linear_logps import linear_logps
+from ..fused.token_logps import token_logps as logps_of_logits
 from .policy import Policy
 
+MANY_WORDS = 2048  # below, logits are small, and plain log-probs as fast as fused ones
 PARTS, WORTH = 3, 0.85  # rows are read in three parts where that is at most 85 % of the work
 
 
@@ -44,9 +47,19 @@ def logps_from_logits(logits: Tensor, ids: Tensor, completion_mask: Tensor) -> T
 
 def token_logps(policy: Policy, rows: Rows) -> Tensor:
     """log p(ids[t] | ids[<t]) of the response's tokens, 0 elsewhere: (batch, length)."""
-    logits, mask = completion_logits(policy, rows)
-    targets = rows.ids[mask]  # (tokens,)
-    logps = logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
+    mask = predicted(rows)
+    hidden, targets = states(policy, rows, mask), rows.ids[mask]  # (tokens, width), (tokens,)
+    matrix = policy.unembedding()
+    if matrix is not None and len(matrix) >= MANY_WORDS:
+        logps = linear_logps(hidden, matrix, targets).float()
+    else:
+        logits = policy.unembed(hidden)  # (tokens, vocabulary)
+        if logits.shape[-1] >= MANY_WORDS:
+            logps = logps_of_logits(logits, targets).float()
+        else:
+            logits = logits.float()
+            logps = logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
+    count_trained(logps, rows)
     return torch.zeros(rows.ids.shape, dtype=logps.dtype).masked_scatter(mask, logps)
 
 
@@ -68,12 +81,23 @@ def completion_logits(policy: Policy, rows: Rows) -> tuple[Tensor, Tensor]:
 
     Only these positions are unembedded: prompts and padding need no logits.
     """
-    mask = rows.completion_mask.clone()
-    mask[:, 0] = False  # nothing predicts the first token
+    mask = predicted(rows)
     logits = policy.unembed(states(policy, rows, mask)).float()
-    if logits.requires_grad:
-        count(trained=int(rows.attention_mask.sum()))
+    count_trained(logits, rows)
     return logits, mask
+
+
+def predicted(rows: Rows) -> Tensor:
+    """The response's tokens that something predicts, so not a row's first: (batch, length)."""
+    mask = rows.completion_mask.clone()
+    mask[:, 0] = False
+    return mask
+
+
+def count_trained(output: Tensor, rows: Rows) -> None:
+    """Count the rows' tokens as trained where the policy's output has a gradient."""
+    if output.requires_grad:
+        count(trained=int(rows.attention_mask.sum()))
 
 
 def states(policy: Policy, rows: Rows, mask: Tensor) -> Tensor:

@@ -32,6 +32,13 @@ class Policy(nn.Module):
         """Hidden states (..., width) to logits (..., vocabulary)."""
         raise NotImplementedError
 
+    def unembedding(self) -> Tensor | None:
+        """The matrix (vocabulary, width) where `unembed` is a product with it and nothing else.
+
+        Then log-probs are made from hidden states without all the logits at once.
+        """
+        return None
+
     def new_cache(self, rows: int, length: int | None = None) -> Any:
         """An empty cache for `rows` rows of at most `length` tokens, with `select(rows)`.
 

@@ -138,6 +138,9 @@ class Transformer(Policy):
         """Hidden states (..., C) to logits (..., V): the embedding again, transposed."""
         return F.linear(hidden, self.embedding.weight)
 
+    def unembedding(self) -> Tensor:
+        return self.embedding.weight
+
     def new_cache(self, rows: int, length: int | None = None) -> Cache:
         length = self.config.context if length is None else length
         if length > self.config.context:

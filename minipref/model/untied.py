@@ -33,5 +33,8 @@ class Untied(Policy):
     def unembed(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.weight)
 
+    def unembedding(self) -> Tensor:
+        return self.weight
+
     def new_cache(self, rows: int, length: int | None = None) -> Any:
         return self.trunk.new_cache(rows, length)
