@@ -22,13 +22,14 @@ settings.load_profile("minipref")
 
 @pytest.hookimpl(tryfirst=True)  # before -m picks
 def pytest_collection_modifyitems(items):
-    """Ask what is asked of every loss of one loss a file in `make quick`; of all in `make test`."""
+    """Ask what is asked of every loss of one a family in `make quick`; of all in `make test`."""
     from minipref.losses.registry import REGISTRY
 
-    first = {entry.source.__module__: name for name, entry in reversed(REGISTRY.items())}
+    first = {entry.family: name for name, entry in reversed(REGISTRY.items())}
     asked = {}
     for item in items:
-        name = getattr(item, "callspec", None) and item.callspec.params.get("name")
+        given = getattr(item, "callspec", None) and item.callspec.params
+        name = given and given.get("name", given.get("loss"))
         if isinstance(name, str) and name in REGISTRY:
             asked.setdefault(item.function, []).append((name, item))
     for cases in asked.values():

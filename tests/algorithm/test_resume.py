@@ -63,6 +63,7 @@ def run(setting, checkpoint=None, lives=-1):
     return policy.probabilities(), state.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", [offline, online])
 def test_twenty_kills_end_in_the_same_bits(setting, tmp_path):
     whole, history = run(setting)

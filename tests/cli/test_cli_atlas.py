@@ -51,6 +51,7 @@ def test_the_poster_is_one_page_and_names_every_pair_loss(run, monkeypatch, tmp_
             assert any(re.fullmatch(rf"\W {name}", w) for w in words) or name in missing, name
 
 
+@pytest.mark.slow
 def test_a_page_about_one_loss_and_the_graph(run, tmp_path):
     assert run("one.svg", "--loss", "dpo") == (0, "one.svg\n", "")
     assert "dpo  (beta" in (tmp_path / "one.svg").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from minipref.cli import comparing
 from minipref.evaluation.peers import PEERS
 
 pytest.importorskip("trl")
+pytestmark = pytest.mark.slow  # TRL takes seconds to import
 
 PAIRS = {
     "chosen_logps": [-12.5, -20.0],

@@ -19,6 +19,8 @@ from minipref.evaluation.atlas import view
 from minipref.losses.reductions import REDUCTIONS, Reduction
 from minipref.losses.registry import REGISTRY, get
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = {name: entry.family for name, entry in REGISTRY.items()}
 
 

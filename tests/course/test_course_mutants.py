@@ -70,6 +70,7 @@ def test_a_mutant_differs_in_one_place_and_is_python(name):
         assert callable(mutant.function())
 
 
+@pytest.mark.slow
 def test_waivers_give_reasons_and_cover_what_they_name():
     assert all(len(waiver.reason) > 20 for waiver in WAIVED)
     for waiver in WAIVED:

@@ -29,6 +29,7 @@ from minipref.losses.registry import REGISTRY, entry_of
 from minipref.losses.vocabulary import kind_of
 
 pytest.importorskip("trl")
+pytestmark = pytest.mark.slow  # TRL takes seconds to import
 
 TRL = PEERS["trl"]
 SIDES = ("chosen", "rejected")

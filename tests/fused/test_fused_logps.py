@@ -270,6 +270,7 @@ def operands():
     return logits, weight, torch.tensor([1, -100, 3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entropy", [False, True])
 def test_opcheck(entropy):
     logits, weight, targets = operands()

@@ -26,6 +26,8 @@ EITHER = pytest.mark.parametrize(
     ],
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", BUDGET)
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])

@@ -119,6 +119,7 @@ def test_bytes_are_those_of_the_header(dtype, rows, vocabulary, entropy):
     assert traffic.global_written == rows * (16 if entropy else 12)
 
 
+@pytest.mark.slow
 def test_more_rows_than_a_grid_has_in_y():
     rows = 65536 + 3
     logits = torch.zeros(1, 4).expand(rows, 4)

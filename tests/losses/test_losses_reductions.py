@@ -43,7 +43,10 @@ def both_sides(reduction, arguments, numbers):
     return left, right
 
 
-@pytest.mark.parametrize("reduction", REDUCTIONS, ids=lambda r: f"{r.loss}-{r.becomes}: {r.when}")
+QUICK = [r if r.becomes == "dpo" else pytest.param(r, marks=pytest.mark.slow) for r in REDUCTIONS]
+
+
+@pytest.mark.parametrize("reduction", QUICK, ids=lambda r: f"{r.loss}-{r.becomes}: {r.when}")
 @settings(max_examples=20)
 @given(data=st.data())
 def test_reduction_holds(reduction, data):

@@ -21,6 +21,7 @@ def test_a_notebook_keeps_its_budget_and_has_every_kind_of_cell(source):
     assert census.complaints(*census.of_file(built)) == []
 
 
+@pytest.mark.slow
 @by_name
 def test_the_solved_edition_passes_and_the_students_fails(source):
     solved = notebooks.read_source(source)
