@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from .vocabulary import kind_of
+from .vocabulary import kind_of, side_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -92,8 +92,7 @@ def check_tensors(loss: str, tensors: Mapping[str, Any], shapes: Mapping[str, st
 
 def mask_of(name: str, tensors: Mapping[str, Any]) -> Any:
     """The mask of an input: its side's, or the one that all share; None without one."""
-    side = next((side for side in ("chosen_", "rejected_") if side in name), "")
-    return tensors.get(f"{side}mask", tensors.get("mask"))
+    return tensors.get(f"{side_of(name)}mask", tensors.get("mask"))
 
 
 def _check_dtype(loss: str, name: str, value: Tensor) -> None:

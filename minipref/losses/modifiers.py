@@ -20,6 +20,7 @@ from .checks import check_hyperparameters, checked
 from .numerics import wide
 from .pairwise_links import divergence_slope
 from .registry import Entry, entry_of, get
+from .vocabulary import other_side
 
 Loss = Callable[..., Tensor]
 Call = Callable[[Mapping[str, Tensor], Mapping[str, Any]], Tensor]
@@ -289,12 +290,6 @@ def under_both_labels(
 def axes_of(entry: Entry) -> dict[str, str]:
     """{input: names of its dimensions}."""
     return {name: " ".join(entry.axes(name)) for name in entry.inputs}
-
-
-def other_side(name: str) -> str:
-    """The name of the same quantity on the pair's other side."""
-    sides = {"chosen": "rejected", "rejected": "chosen"}
-    return "_".join(sides.get(word, word) for word in name.split("_"))
 
 
 def of_pairs(modifier: str, loss: Loss) -> Entry:

@@ -127,3 +127,14 @@ def kind_of(name: str) -> Kind:
 def belongs_to_policy(name: str) -> bool:
     """Is this input something that the parameters in training may change?"""
     return kind_of(name).trained and not name.startswith(FIXED)
+
+
+def side_of(name: str) -> str:
+    """chosen_ or rejected_, where an input speaks of one side of a pair; else nothing."""
+    return next((side for side in ("chosen_", "rejected_") if side in name), "")
+
+
+def other_side(name: str) -> str:
+    """The name of the same quantity on the pair's other side."""
+    sides = {"chosen": "rejected", "rejected": "chosen"}
+    return "_".join(sides.get(word, word) for word in name.split("_"))

@@ -11,6 +11,7 @@ from losses_drawn import hyperparameters, inputs
 from minipref import losses
 from minipref.losses.checks import check_hyperparameters, checked, within
 from minipref.losses.registry import REGISTRY
+from minipref.losses.vocabulary import side_of
 
 every_loss = pytest.mark.parametrize("name", REGISTRY)
 few = settings(max_examples=2)
@@ -78,8 +79,7 @@ def test_nan_and_inf(name, bad, data):
 
 def mask_of(entry, arguments, key):
     """The mask of an input of tokens, if the loss takes one."""
-    side = next((side for side in ("chosen_", "rejected_") if side in key), "")
-    mask = arguments.get(f"{side}mask", arguments.get("mask"))
+    mask = arguments.get(f"{side_of(key)}mask", arguments.get("mask"))
     return mask if "length" in entry.axes(key) else None
 
 

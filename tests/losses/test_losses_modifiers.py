@@ -13,7 +13,6 @@ from minipref.losses.modifiers import (
     group_robust_weights,
     length_normalised,
     mixed_reference,
-    other_side,
     robust,
     smoothed,
     weighted,
@@ -22,6 +21,7 @@ from minipref.losses.modifiers import (
     wpo_weights,
 )
 from minipref.losses.registry import REGISTRY, entry_of
+from minipref.losses.vocabulary import other_side
 
 ALIKE = [  # losses whose inputs all have two sides
     name

@@ -99,9 +99,8 @@ class Answer:
         names = {p.name: p.name if p.name in leaves else ours(p.name) for p in tensors}
         if tensors and all(name in leaves for name in names.values()):
             return [], {theirs: leaves[name] for theirs, name in names.items()} | keywords
-        if len(tensors) >= len(leaves):
-            return list(leaves.values()), keywords
-        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        if takes_any or len(tensors) >= len(leaves):  # in the loss's order
             return list(leaves.values()), keywords
         unknown = [theirs for theirs, name in names.items() if name not in leaves]
         raise ValueError(

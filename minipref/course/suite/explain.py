@@ -14,11 +14,10 @@ from torch import Tensor
 
 from ...losses.checks import within
 from ...losses.formulas import evaluated
+from ...losses.vocabulary import other_side
 from .answer import Answer, Values
 from .cases import Case, Inputs, truth
 from .faults import faults_of_tokens
-
-SWAP = {"chosen": "rejected", "rejected": "chosen"}
 
 
 def explained(
@@ -121,11 +120,6 @@ def faults(answer: Answer, case: Case, leaves: Inputs) -> Iterator[tuple[str, Te
             ):
                 if value != number and (value != 0 or within(value, entry.ranges[key])):
                     yield said, given(inputs, {**numbers, key: value})
-
-
-def other_side(name: str) -> str:
-    """The same quantity of the pair's other response."""
-    return "_".join(SWAP.get(word, word) for word in name.split("_"))
 
 
 def where_wrong(

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from ...losses import checks
+from ...losses.vocabulary import side_of
 from .answer import Answer
 from .cases import Inputs
 
@@ -53,21 +55,18 @@ def kind(name: str) -> str:
 
 def mask_of(leaves: Inputs, name: str) -> Tensor:
     """The mask of the response that an input speaks of, from a mask or from labels of -100."""
-    side = next((side for side in ("chosen_", "rejected_") if side in name), "")
-    if f"{side}mask" in leaves:
-        return leaves[f"{side}mask"]
-    return leaves[f"{side}labels"] != -100
+    mask = checks.mask_of(name, leaves)
+    return mask if mask is not None else leaves[f"{side_of(name)}labels"] != -100
 
 
 def reduced(
     answer: Answer, leaves: Inputs, name: str, mask: Tensor, how: str, shift: int = 1
 ) -> Tensor:
     """An input of whole responses from tokens or logits, with this mask and this shift."""
-    side = next((side for side in ("chosen_", "rejected_") if side in name), "")
     by_token = leaves.get(name.replace("mean_", ""))
     if answer.form == "logits":
         logits = leaves[name.replace("mean_logps", "logits").replace("logps", "logits")]
-        labels = leaves[f"{side}labels"].clamp(min=0)
+        labels = leaves[f"{side_of(name)}labels"].clamp(min=0)
         logps = logits.double().log_softmax(-1).roll(shift, 1)
         by_token = logps.gather(-1, labels[..., None])[..., 0]
         if shift == 1:

@@ -6,6 +6,7 @@ from ...losses import training_step
 from ...losses.export import File, Scope
 from ...losses.registry import get
 from ...losses.training_step import PREAMBLE
+from ...losses.vocabulary import side_of
 
 
 def of_logits(name: str) -> str:
@@ -23,7 +24,7 @@ def of_logits(name: str) -> str:
             continue
         if entry.axes(key)[-1:] not in (["batch"], ["length"]):
             raise ValueError(f"{name}: {key} is not of a response's words")
-        side = next((side for side in ("chosen_", "rejected_") if side in key), "")
+        side = side_of(key)
         logits = key.replace("mean_logps", "logits").replace("logps", "logits")
         by_token = entry.axes(key) == ["batch", "length"]
         how = "token_logps" if by_token else "mean_logps" if "mean_" in key else "sequence_logps"

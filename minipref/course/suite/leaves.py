@@ -34,9 +34,7 @@ class Leaves:
             (by_input[name] * x).sum() for name, x in self.inputs.items() if x.requires_grad
         )
         assert isinstance(carried, Tensor)
-        found = torch.autograd.grad(carried, list(self.moving.values()), allow_unused=True)
-        zeros = [torch.zeros_like(x) for x in self.moving.values()]
-        gradients = [z if g is None else g for g, z in zip(found, zeros, strict=True)]
+        gradients = torch.autograd.grad(carried, list(self.moving.values()), materialize_grads=True)
         return losses, dict(zip(self.moving, gradients, strict=True))
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from ...losses.export import standalone
 from ...losses.formulas import formulas
 from ...losses.registry import Entry, get
+from ...losses.vocabulary import other_side
 
 SPARED = {"wide"}  # whose own mutant is an operator: its call left out
 FLIPPED: dict[type, type] = {
@@ -31,7 +32,6 @@ FLIPPED: dict[type, type] = {
     ast.LtE: ast.GtE,
     ast.GtE: ast.LtE,
 }
-SIDES = {"chosen": "rejected", "rejected": "chosen"}
 OTHER_METHOD = {"sum": "mean", "mean": "sum", "minimum": "maximum", "maximum": "minimum"}
 DROPPED = {
     "clamp": "missing clamp",
@@ -186,7 +186,7 @@ def faults_of_a_name(name: str, entry: Entry) -> Iterator[tuple[str, ast.AST]]:
         return
     if name.startswith(("ref_", "old_")):
         yield "dropped reference", ast.BinOp(ast.Constant(0.0), ast.Mult(), load(name))
-    other = "_".join(SIDES.get(word, word) for word in name.split("_"))
+    other = other_side(name)
     if other != name and other in entry.inputs:
         yield "swapped arguments", load(other)
     if name.endswith("mask"):

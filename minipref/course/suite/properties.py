@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...data.streams import stream
+from ...losses.checks import mask_of
 from ...losses.registry import Entry
 from .answer import Answer, Values, batch_size
 from .cases import SIZES, Case, Inputs, drawn, ordinary, varied
@@ -233,14 +234,19 @@ def is_precise(answer: Answer, seed: int) -> Sentences:
         ):
             exponent = 6.5 * torch.rand(x.shape, generator=rng, dtype=torch.float64) - 5.5
             inputs[name] = -(10.0**exponent)
-    narrow = {name: x.float() if x.is_floating_point() else x for name, x in inputs.items()}
-    exact = {name: x.double() if x.is_floating_point() else x for name, x in narrow.items()}
+    narrow = cast(inputs, torch.float32)
+    exact = cast(narrow, torch.float64)
     case = Case(exact, dict(entry.hyperparameters), "log-probs from -1e-5 to -10")
     losses, wanted = answer.call(narrow, case).double(), answer.truth(case)[0]
     wanted = wanted.mean() if losses.dim() == 0 else wanted
     known = wanted.isfinite()
     if not torch.allclose(losses.where(known, 0.0), wanted.where(known, 0.0), 1e-5, 2e-5):
         yield "in float32 it loses digits where a log-prob is next to 0: use log1p and expm1"
+
+
+def cast(inputs: Inputs, dtype: torch.dtype) -> Inputs:
+    """The same, its floating-point tensors of that type."""
+    return {name: x.to(dtype) if x.is_floating_point() else x for name, x in inputs.items()}
 
 
 def at(entry: Entry, inputs: Inputs, row: list[int]) -> str:
@@ -271,8 +277,8 @@ def is_wide(answer: Answer, seed: int) -> Sentences:
         inputs = drawn(entry, rng, dtype=torch.bfloat16)
     else:
         handed = made(entry, answer.form, rng, with_mask=answer.takes_masks).handed
-        inputs = {k: x.bfloat16() if x.is_floating_point() else x for k, x in handed.items()}
-    wider = {name: x.float() if x.is_floating_point() else x for name, x in inputs.items()}
+        inputs = cast(handed, torch.bfloat16)
+    wider = cast(inputs, torch.float32)
     case = Case(inputs, numbers, "bfloat16 inputs")
     losses, exact = answer.call(inputs, case), answer.call(wider, case)
     if losses.dtype != torch.float32 or not torch.allclose(losses, exact, rtol=1e-5, atol=1e-6):
@@ -284,7 +290,7 @@ def mask_hides(answer: Answer, seed: int) -> Sentences:
     for case, leaves, _ in tried(answer, seed):
         before = answer.call(leaves, case)
         for name, x in leaves.items():
-            mask = mask_for(leaves, name)
+            mask = mask_of(name, leaves)
             if mask is None or not x.is_floating_point() or x.shape[:2] != mask.shape:
                 continue
             if name.endswith("logits"):  # those at t predict the token at t + 1
@@ -300,14 +306,6 @@ def mask_hides(answer: Answer, seed: int) -> Sentences:
                 yield f"nan in {name} outside the mask makes nan gradients"
                 return
         return
-
-
-def mask_for(leaves: Inputs, name: str) -> Tensor | None:
-    """The mask of an input of tokens."""
-    for side in ("chosen_", "rejected_"):
-        if side in name:
-            return leaves.get(f"{side}mask")
-    return leaves.get("mask") if not name.endswith("mask") else None
 
 
 PROPERTIES: dict[str, Callable[[Answer, int], Sentences]] = {

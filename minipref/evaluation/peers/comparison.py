@@ -150,9 +150,7 @@ def compared(comparison: Comparison, inputs: Inputs, chosen: Settings) -> Compar
             for name, x in inputs.items()
         }
         value = function(narrow | leaves)
-        found = torch.autograd.grad(value, list(leaves.values()), allow_unused=True)
-        zeros = map(torch.zeros_like, leaves.values())
-        gradients = [z if g is None else g for g, z in zip(found, zeros, strict=True)]
+        gradients = torch.autograd.grad(value, list(leaves.values()), materialize_grads=True)
         return float(value.detach()), dict(zip(leaves, gradients, strict=True))
 
     our_value, our_gradients = both(lambda given: comparison.ours(given, numbers))
