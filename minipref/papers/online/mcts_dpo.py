@@ -43,8 +43,8 @@ PAPER = Paper(
     data="siblings in trees over its own steps, searched anew in four rounds",
     feedback="the right answer, and an evaluator of steps who errs in one of five",
     algorithm="PUCT, pairs by Q, DPO smoothed by visits",
-    limit="One search of the base is 0.4 to 2 points better than four rounds at equal tokens: a "
-    "sharper policy has fewer siblings. The evaluator adds -0.4 to 1.5 points (se 0.3).",
+    limit="One search of the base is 0.2 to 2.2 points better than four rounds at equal tokens: a "
+    "sharper policy has fewer siblings. The evaluator adds 0.3 to 2.3 points (se 0.3).",
 )
 setup = prepare
 RATES = {"instance": 2e-4, "tree": 3e-4}  # of three tried for each on calibration seeds
