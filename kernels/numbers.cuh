@@ -10,6 +10,7 @@ struct mp_fp16 {
 
 constexpr float MP_LOG2E = 1.4426950408889634f;
 constexpr float MP_LN2 = 0.6931471805599453f;
+constexpr double MP_LN2_DOUBLE = 0.6931471805599453;
 
 MP_DEVICE float mp_float(float x) { return x; }
 MP_DEVICE float mp_float(mp_bf16 x) { return mp_from_bits((unsigned)x.bits << 16); }

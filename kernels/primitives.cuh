@@ -60,6 +60,70 @@ MP_DEVICE Shared<T> mp_peer(T* array, int rank) {
   asm("mapa.u64 %0, %1, %2;" : "=l"(peer) : "l"(array), "r"(rank));
   return peer;
 }
+
+// Bulk copies, which run on their own while the threads go on. Both addresses and the size are
+// multiples of 16 bytes. A load reports to a barrier in shared memory, whose phase is over once all
+// its arrivals have come and all bytes that they announced. The stores of a thread go in groups.
+struct mp_barrier {
+  unsigned long long state;
+};
+
+template <typename T>
+MP_DEVICE unsigned shared_address(T* place) {
+  return (unsigned)__cvta_generic_to_shared(place);
+}
+MP_DEVICE void mp_barrier_init(mp_barrier* barrier, int arrivals) {  // and let copies see it
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\nfence.mbarrier_init.release.cluster;" ::
+                   "r"(shared_address(barrier)), "r"(arrivals)
+               : "memory");
+}
+MP_DEVICE void mp_barrier_expect(mp_barrier* barrier, int bytes) {  // arrive, and announce bytes
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::
+                   "r"(shared_address(barrier)), "r"(bytes)
+               : "memory");
+}
+MP_DEVICE void mp_barrier_wait(mp_barrier* barrier, int parity) {  // of the phase: 0, 1, 0, ...
+  unsigned over;
+  do {
+    asm volatile(
+        "{\n.reg .pred p;\nmbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n"
+        "selp.u32 %0, 1, 0, p;\n}"
+        : "=r"(over)
+        : "r"(shared_address(barrier)), "r"(parity)
+        : "memory");
+  } while (!over);
+}
+template <typename T, typename U>
+MP_DEVICE void mp_bulk_load(T* shared, U* global, int bytes, mp_barrier* barrier) {
+  asm volatile(
+      "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
+          "r"(shared_address(shared)), "l"(global), "r"(bytes), "r"(shared_address(barrier))
+      : "memory");
+}
+template <typename T, typename U>
+MP_DEVICE void mp_bulk_store(T* global, U* shared, int bytes) {
+  asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(global),
+               "r"(shared_address(shared)), "r"(bytes)
+               : "memory");
+}
+MP_DEVICE void mp_bulk_commit() {  // the thread's stores since the last one are a group
+  asm volatile("cp.async.bulk.commit_group;" ::: "memory");
+}
+template <int PENDING>
+MP_DEVICE void mp_bulk_wait() {  // until all groups but the last few have left shared memory
+  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(PENDING) : "memory");
+}
+MP_DEVICE void mp_fence_bulk() {  // let copies see what this thread wrote to shared memory
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+#else  // no clusters yet: a block is one by itself
+MP_DEVICE void mp_sync_cluster() { __syncthreads(); }
+MP_DEVICE int mp_cluster_rank() { return 0; }
+MP_DEVICE int mp_cluster_size() { return 1; }
+template <typename T>
+MP_DEVICE Shared<T> mp_peer(T* array, int) {
+  return array;
+}
 #endif
 
 // Numbers.

@@ -9,7 +9,7 @@
 #include <mutex>
 #include <utility>
 
-#include "memory.hpp"
+#include "bulk.hpp"
 
 #define MP_EXPORT __attribute__((visibility("default")))
 #define MP_DEVICE inline
@@ -168,6 +168,54 @@ inline int mp_cluster_size() { return int(mp::machine.launch->cluster); }
 template <typename T>
 Shared<T> mp_peer(Shared<T> array, int rank) {
   return array.in(*mp::machine.current->block, mp::machine.blocks[rank]);
+}
+
+// Bulk copies.
+using mp_barrier = mp::Barrier;
+
+inline void mp_barrier_init(Shared<mp_barrier> barrier, int arrivals) {
+  barrier.check(sizeof(mp_barrier), alignof(mp_barrier), "write");
+  *barrier.raw() = {0, unsigned(arrivals), unsigned(arrivals), 0};
+}
+inline void mp_barrier_expect(Shared<mp_barrier> barrier, int bytes) {
+  mp_barrier& known = mp::known(barrier);
+  known.bytes += bytes;
+  known.missing -= 1;
+  mp::settle(known);
+}
+inline void mp_barrier_wait(Shared<mp_barrier> barrier, int parity, MP_HERE) {
+  mp::perhaps_yield();
+  if (mp::left_out(line) || mp::known(barrier).phase != unsigned(parity)) return;
+  mp::Gate& gate = mp::machine.barriers[barrier.raw()];
+  gate.site = {"mp_barrier_wait", file, line};
+  gate.waiting.push_back(mp::machine.current);
+  mp::machine.current->waits_at = &gate;
+  mp::next();
+}
+template <typename T, typename U>
+void mp_bulk_load(Shared<T> shared, Global<U> global, int bytes, Shared<mp_barrier> barrier) {
+  mp::check_bulk(shared, global, bytes, true);
+  const mp::Fibre& self = *mp::machine.current;
+  mp::ask({shared.raw(), global.raw(), bytes, self.block, &mp::known(barrier), nullptr, 0});
+}
+template <typename T, typename U>
+void mp_bulk_store(Global<T> global, Shared<U> shared, int bytes) {
+  mp::check_bulk(shared, global, bytes, false);
+  const mp::Fibre& self = *mp::machine.current;
+  mp::ask({global.raw(), shared.raw(), bytes, self.block, nullptr, &self, self.groups});
+}
+inline void mp_bulk_commit() { mp::machine.current->groups += 1; }
+template <int PENDING>
+void mp_bulk_wait(MP_HERE) {
+  mp::perhaps_yield();
+  const mp::Fibre* self = mp::machine.current;
+  auto& copies = mp::machine.copies;
+  for (std::size_t i = 0; i < copies.size() && !mp::left_out(line);)
+    if (copies[i].owner == self && copies[i].group < self->groups - PENDING) mp::land(i);
+    else ++i;
+}
+inline void mp_fence_bulk(MP_HERE) {
+  if (!mp::left_out(line)) mp::machine.current->fences += 1;
 }
 
 // Numbers.

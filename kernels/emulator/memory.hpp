@@ -10,7 +10,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "machine.hpp"
+#include "launch.hpp"
 
 namespace mp {
 
@@ -21,6 +21,8 @@ constexpr int SECTOR = 32;
 template <typename T, Space SPACE>
 class Pointer;
 
+void wrote_shared(const void* at);
+
 // What an access of `bytes` at `at` does besides reading or writing.
 template <Space SPACE>
 inline void touch(const void* at, int bytes, bool write) {
@@ -30,6 +32,7 @@ inline void touch(const void* at, int bytes, bool write) {
   } else {
     Traffic& traffic = machine.launch->traffic;
     (write ? traffic.shared_written : traffic.shared_read) += bytes;
+    if (write) wrote_shared(at);
   }
   perhaps_yield();
 }
@@ -118,7 +121,7 @@ class Pointer {
     if (at >= begin_ && at + bytes <= end_ && at % alignment == 0 && (!live_ || *live_)) return;
     const long long offset = (long long)(at - begin_), size = (long long)(end_ - begin_);
     if (live_ && !*live_)
-      fault("%s of the shared memory of a block that has left its cluster", verb);
+      fault("%s of the shared memory of a block that has not started, or has left", verb);
     else if (at % alignment)
       fault("%s of %lld bytes at an address that is not a multiple of %d", verb, bytes, alignment);
     else if (SPACE == Space::SHARED)

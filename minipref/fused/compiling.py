@@ -22,8 +22,8 @@ from pathlib import Path
 
 from .sources import ELEMENTS, gpu_text
 
-# As CuPy compiles: subnormal floats count as zero.
-OPTIONS = ("-std=c++17", "-ftz=true")
+STANDARD = "-std=c++17"
+OPTIONS = (STANDARD, "-ftz=true")  # CuPy adds the second itself: subnormal floats count as zero
 REGISTERS, FRAME = 0x2F, 0x11  # attributes of the section .nv.info
 SYMBOLS = 2  # the type of an ELF section that holds symbols
 

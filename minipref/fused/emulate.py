@@ -154,6 +154,22 @@ def load(name: str, kernels: tuple[str, ...] | None = None) -> Library:
     return Library(cpu_text(name, kernels), kernels)
 
 
+def launch(
+    file: str,
+    kernel: str,
+    grid: Shape,
+    block: Shape,
+    arguments: Sequence[Tensor | np.generic | None],
+    *,
+    cluster: int = 1,
+    dynamic_shared: int = 0,
+) -> Traffic:
+    """Load the kernels of a file of `kernels/` and launch one of them; see `Library.launch`."""
+    return load(file).launch(
+        kernel, grid, block, arguments, cluster=cluster, dynamic_shared=dynamic_shared
+    )
+
+
 @functools.cache
 def load_text(text: str, kernels: tuple[str, ...], called: str = "kernel.cu") -> Library:
     """As `load`, for the text of kernels that stand in no file."""

@@ -2,8 +2,9 @@
 
 A file in `kernels/` holds kernels and includes nothing. What differs between a GPU and a CPU stands
 before it: `primitives.cuh` (PTX) or `emulator/emulator.hpp` (C++), then `numbers.cuh`, which both
-sides share. A kernel of a file is named by its C++ expression, `"token_logps_forward<mp_bf16,
-true>"`: that is what NVRTC takes as a name expression and what the emulator instantiates.
+sides share, then the files of device functions that its header names in a line "// Needs". A
+kernel of a file is named by its C++ expression, `"token_logps_forward<mp_bf16, true>"`: that is
+what NVRTC takes as a name expression and what the emulator instantiates.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ def source(name: str) -> str:
     return resource(f"kernels/{name}").read_text(encoding="utf-8")
 
 
+def needs(text: str) -> tuple[str, ...]:
+    """The files of device functions that a text of kernels stands on: its line "// Needs"."""
+    found = re.search(r"^// Needs +(.+)$", text, re.MULTILINE)
+    return tuple(found[1].split(", ")) if found else ()
+
+
 def gpu_text(name: str) -> str:
     """All that a CUDA compiler needs for a file of kernels."""
     return gpu_program(source(name), called=name)
@@ -30,8 +37,8 @@ def gpu_text(name: str) -> str:
 
 def gpu_program(text: str, called: str) -> str:
     """As `gpu_text`, for the text of kernels that stand in no file."""
-    before = [_numbered(each, source(each)) for each in ("primitives.cuh", "numbers.cuh")]
-    return "\n".join([*before, _numbered(called, text)])
+    before = ("primitives.cuh", "numbers.cuh", *needs(text))
+    return "\n".join([*(_numbered(each, source(each)) for each in before), _numbered(called, text)])
 
 
 def cpu_text(name: str, kernels: tuple[str, ...]) -> str:
@@ -52,7 +59,7 @@ def cpu_program(text: str, kernels: tuple[str, ...], called: str) -> str:
     return "\n".join(
         [
             '#include "emulator.hpp"',
-            _numbered("numbers.cuh", source("numbers.cuh")),
+            *(_numbered(each, source(each)) for each in ("numbers.cuh", *needs(text))),
             _numbered(called, text),
             _numbered("entries", entries),
             "",
@@ -78,25 +85,42 @@ def kernel(name: str, *arguments: torch.dtype | bool | int) -> str:
 
 
 def kernels_of(name: str) -> tuple[str, ...]:
-    """Every kernel of a file with every dtype and every truth value, as C++ expressions."""
+    """Every kernel of a file with every dtype, truth value and `numbers`, as C++ expressions."""
     declared = re.findall(
         r"^template <([^>]*)>\s+(?:MP_CLUSTER\(\w+\)\s+)?MP_KERNEL\([^)]*\)\s+void (\w+)\(",
         source(name),
         re.MULTILINE,
     )
-    choices = {"typename": tuple(ELEMENTS), "bool": (False, True)}
+
+    def choices(parameter: str) -> tuple[torch.dtype | bool | int, ...]:
+        kind, called = parameter.split()
+        if kind == "int":
+            return numbers(name, called)
+        return {"typename": tuple(ELEMENTS), "bool": (False, True)}[kind]
+
     return tuple(
         kernel(function, *arguments)
         for parameters, function in declared
-        for arguments in itertools.product(
-            *(choices[parameter.split()[0]] for parameter in parameters.split(","))
-        )
+        for arguments in itertools.product(*map(choices, parameters.split(",")))
     )
 
 
+def numbers(name: str, parameter: str) -> tuple[int, ...]:
+    """What a template's `int CLUSTER` may be: the file's `constexpr int CLUSTERS[] = {...};`."""
+    found = re.search(
+        rf"^constexpr int {parameter}S\[\] = \{{([\d, ]+)\}};", source(name), re.MULTILINE
+    )
+    if found is None:
+        raise ValueError(
+            f"parameter: kernels/{name} has no 'constexpr int {parameter}S[] = {{...}};'"
+        )
+    return tuple(map(int, found[1].split(",")))
+
+
 def constant(name: str, constant: str) -> int:
-    """The value of a `constexpr int` of a file of kernels: launchers need its THREADS."""
-    found = re.search(rf"^constexpr int {constant} = (\d+);", source(name), re.MULTILINE)
+    """The value of a `constexpr int` of a file of kernels or of what it needs, such as THREADS."""
+    text = "".join(map(source, (name, *needs(source(name)))))
+    found = re.search(rf"^constexpr int {constant} = (\d+);", text, re.MULTILINE)
     if found is None:
         raise ValueError(f"constant: kernels/{name} has no 'constexpr int {constant} = ...;'")
     return int(found[1])

@@ -44,6 +44,66 @@ MP_KERNEL(8) void peer_that_left(Global<float> out) {
   out[0] = mp_peer(mine, 1)[0];
 }
 
+MP_KERNEL(8) void peer_that_has_not_started(Global<float> out) {
+  MP_SHARED(float, mine, 1);
+  mp_peer(mine, 1)[0] = 1.0f;
+  mp_sync_cluster();
+  out[0] = mine[0];
+}
+
+// Add 1 to `parts` times `count` floats on their way through shared memory, or make a mistake.
+MP_KERNEL(32) void add_1_in_bulk(Global<const float> x, Global<float> out, int count, int parts,
+                                 int mistake) {
+  MP_SHARED(mp_barrier, loaded, 1);
+  MP_SHARED(Words, place, 64);
+  const int lane = threadIdx.x, bytes = 4 * count;
+  if (lane == 0 && mistake != 1) mp_barrier_init(loaded, parts);
+  mp_sync_block();
+  if (lane < parts) {
+    mp_barrier_expect(loaded, mistake == 2 ? bytes + 16 : bytes);
+    mp_bulk_load(place + lane * (count / 4), x + lane * count, bytes, loaded);
+  }
+  if (mistake != 3) mp_barrier_wait(loaded, mistake == 4);
+  for (int k = lane; k < parts * count / 4; k += 32) {
+    Words words = place[k];
+    for (int i = 0; i < 4; ++i) words.at[i] = mp_bits(mp_from_bits(words.at[i]) + 1.0f);
+    place[k] = words;
+  }
+  if (mistake != 5) mp_fence_bulk();
+  mp_sync_block();
+  if (lane >= parts) return;
+  const int mine = mistake == 6 ? 0 : lane;
+  mp_bulk_store(out + lane * count, place + mine * (count / 4), bytes);
+  mp_bulk_commit();
+  if (mistake == 7) place[mine * (count / 4)] = Words{{0, 0, 0, 0}};
+  if (mistake != 8) mp_bulk_wait<0>();
+}
+
+// The second warp is busy before it writes: only where the first one lags is it overtaken.
+MP_KERNEL(64) void overtaken(Global<int> out) {
+  MP_SHARED(int, place, 1);
+  for (int round = 0; round < 4; ++round) {
+    for (int i = 0; i < 8; ++i) mp_shfl_xor(round, 1);
+    if (threadIdx.x == 32) place[0] = round;
+    mp_sync_block();
+    if (threadIdx.x < 32 && place[0] != round) out[0] = 1;
+  }
+}
+
+MP_KERNEL(1) void look_too_early(Global<const float> x, Global<float> out) {
+  MP_SHARED(mp_barrier, loaded, 1);
+  MP_SHARED(Words, place, 1);
+  mp_barrier_init(loaded, 1);
+  place[0] = Words{{0, 0, 0, 0}};
+  mp_fence_bulk();
+  mp_barrier_expect(loaded, 16);
+  mp_bulk_load(place, x, 16, loaded);
+  const Words early = place[0];
+  mp_barrier_wait(loaded, 0);
+  const Words late = place[0];
+  out[0] = mp_from_bits(early.at[0]), out[1] = mp_from_bits(late.at[0]);
+}
+
 MP_KERNEL(32) void tickets(Global<int> counter, Global<int> last, Global<int> careless) {
   MP_SHARED(int, ticket, 1);
   mp_fence();

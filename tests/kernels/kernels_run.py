@@ -12,11 +12,18 @@ from minipref.fused.sources import ELEMENTS, constant, kernel
 
 DTYPES = list(ELEMENTS)
 ROUNDING = {torch.float32: 2**-24, torch.bfloat16: 2**-8, torch.float16: 2**-11}
-LADDER = {  # a rung's file and its kernel
+LADDER = {  # a rung's file and its kernel: log-probs and entropies
     "ladder/k1_thread_per_row.cu": "thread_per_row",
     "ladder/k2_block_per_row.cu": "block_per_row",
     "ladder/k3_online.cu": "online",
     "ladder/k4_wide_loads.cu": "wide_loads",
+    "ladder/k5_never_idle.cu": "never_idle",
+}
+BACKWARD_RUNG = "ladder/b1_backward.cu"
+UPPER_LADDER = {  # log-probs, and the logits become their gradient
+    "ladder/k6_one_kernel.cu": "one_kernel",
+    "ladder/k7_row_in_registers.cu": "row_in_registers",
+    "ladder/k8_row_in_shared.cu": "row_in_shared",
 }
 FILE = "token_logps.cu"
 THREADS, BACKWARD_THREADS = (constant(FILE, each) for each in ("THREADS", "BACKWARD_THREADS"))
@@ -39,14 +46,20 @@ def inverse(temperature: float) -> np.float32:
     return np.float32(1 / temperature)
 
 
-def climb(rung: str, logits: Tensor, targets: Tensor, temperature: float = 1.0, **options):
-    """Log-probs, entropies and traffic of a rung of the ladder."""
+def climb(
+    rung: str, logits: Tensor, targets: Tensor, temperature: float = 1.0, blocks: int = 1, **options
+):
+    """Log-probs, entropies and traffic of a rung; `blocks` of rung 5 share all rows."""
     rows, vocabulary = logits.shape
     logps, entropies = unwritten(rows), unwritten(rows)
     threads = constant(rung, "THREADS")
+    grids = {
+        "ladder/k1_thread_per_row.cu": -(-rows // threads),
+        "ladder/k5_never_idle.cu": blocks,
+    }
     traffic = load(rung).launch(
         kernel(LADDER[rung], logits.dtype),
-        (-(-rows // threads) if rung == "ladder/k1_thread_per_row.cu" else rows,),
+        (grids.get(rung, rows),),
         (threads,),
         [
             *(logits, targets, logps, entropies),
@@ -56,6 +69,43 @@ def climb(rung: str, logits: Tensor, targets: Tensor, temperature: float = 1.0, 
         **options,
     )
     return logps, entropies, traffic
+
+
+def climb_on(
+    rung: str,
+    logits: Tensor,
+    targets: Tensor,
+    temperature: float = 1.0,
+    walkers: int = 1,
+    **options,
+):
+    """Log-probs and traffic of an upper rung, which writes the gradient over the logits.
+
+    Blocks of rung 6 and clusters of rung 8, `walkers` of them, share all rows.
+    """
+    rows, vocabulary = logits.shape
+    logps = unwritten(rows)
+    numbers = [np.int64(rows), np.int64(logits.stride(0)), np.int32(vocabulary)]
+    if rung == "ladder/k6_one_kernel.cu":
+        grid = walkers
+    else:
+        cluster = constant(rung, "CLUSTER")
+        grid = cluster * walkers
+        options["cluster"] = cluster
+    if rung == "ladder/k7_row_in_registers.cu":
+        grid = cluster * rows
+        numbers = numbers[1:]
+    if rung == "ladder/k8_row_in_shared.cu":
+        slice_bytes = 16 * -(-(vocabulary * logits.element_size() // 16) // cluster)
+        options["dynamic_shared"] = constant(rung, "SLICES") * slice_bytes
+    traffic = load(rung).launch(
+        kernel(UPPER_LADDER[rung], logits.dtype),
+        (grid,),
+        (constant(rung, "THREADS"),),
+        [logits, targets, logps, *numbers, inverse(temperature)],
+        **options,
+    )
+    return logps, traffic
 
 
 def forward(

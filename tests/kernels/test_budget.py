@@ -1,6 +1,7 @@
 """What each kernel costs on a GPU stays within kernels/budget.toml: it compiles, nothing spills."""
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,7 +14,9 @@ BUDGET = tomllib.loads(source("budget.toml"))
 
 
 def missing(compiler: str) -> bool:
-    return getattr(compiling, compiler)() is None
+    """NVRTC is a wheel of the test environment, except on macOS; nvcc is there or not."""
+    optional = compiler == "nvcc" or sys.platform == "darwin"
+    return optional and getattr(compiling, compiler)() is None
 
 
 EITHER = pytest.mark.parametrize(
@@ -33,6 +36,8 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
 @EITHER
 def test_registers_and_stack(name, arch, compiler):
+    if arch == "sm_80" and "capability 9.0" in source(name):
+        pytest.skip("its header asks for capability 9.0")
     costs = compiling.costs(name, kernels_of(name), arch, compiler)
     for kernel, cost in costs.items():
         most = BUDGET[name][kernel.partition("<")[0]]
@@ -57,14 +62,14 @@ def test_what_does_not_compile_is_shown(compiler):
 
 def test_both_sides_have_the_same_primitives_and_all_are_used():
     text = (Path(__file__).parent / "every_primitive.cu").read_text(encoding="utf-8")
-    named = r"\b(?:mp_\w+(?=\()|MP_[A-Z]+(?=\())"
+    named = r"\b(?:mp_\w+(?=(?:<\d>)?\()|MP_[A-Z]+(?=\())"
     defined = r"(?:MP_DEVICE|inline|^T|^void|^int|^Words|^Shared<T>)[\w<> ]* (mp_\w+)\("
     gpu, cpu = (
         set(re.findall(defined, source(each), re.MULTILINE))
         for each in ("primitives.cuh", "emulator/emulator.hpp")
     )
     assert gpu == cpu
-    kernels = [text, source("numbers.cuh"), source("token_logps.cu")]
+    kernels = [text, *map(source, ("numbers.cuh", "online_softmax.cuh", "softmax_gradient.cuh"))]
     assert gpu <= {name for each in kernels for name in re.findall(named, each)}
 
 

@@ -15,8 +15,17 @@ from minipref.fused.emulate import KernelFault, load_text
 TEXT = (Path(__file__).parent / "every_primitive.cu").read_text(encoding="utf-8")
 KERNELS = (
     *("add_up", "shuffles", "shuffle_after_leaving", "sum_over_cluster", "peer_that_left"),
-    *("tickets", "two_barriers", "never_met", "touch", "too_deep", "in_three", "rounded"),
-    *("widened", "some_leave"),
+    *("peer_that_has_not_started", "add_1_in_bulk", "look_too_early", "tickets", "overtaken"),
+    *(
+        "two_barriers",
+        "never_met",
+        "touch",
+        "too_deep",
+        "in_three",
+        "rounded",
+        "widened",
+        "some_leave",
+    ),
 )
 
 
@@ -71,8 +80,90 @@ def test_clusters_read_each_others_shared_memory(clusters, size, seed):
 
 
 def test_a_peer_that_left_cannot_be_read():
-    with pytest.raises(KernelFault, match="a block that has left its cluster"):
+    with pytest.raises(KernelFault, match="has not started, or has left"):
         launch("peer_that_left", (2,), (8,), torch.zeros(1), cluster=2)
+
+
+def test_a_peer_that_has_not_started_cannot_be_written():
+    with pytest.raises(KernelFault, match="has not started, or has left"):
+        launch("peer_that_has_not_started", (2,), (8,), torch.zeros(1), cluster=2)
+
+
+def add_1_in_bulk(x, count, parts, mistake=0, **options):
+    out = torch.zeros(len(x))
+    numbers = (np.int32(count), np.int32(parts), np.int32(mistake))
+    return out, launch("add_1_in_bulk", (1,), (32,), x, out, *numbers, **options)
+
+
+@given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 9))
+def test_bulk_copies_and_their_bytes(sixteens, parts, seed):
+    count = 4 * sixteens
+    x = torch.arange(float(count * parts))
+    out, traffic = add_1_in_bulk(x, count, parts, seed=seed)
+    assert torch.equal(out, x + 1)
+    assert traffic.global_read == traffic.global_written == 4 * len(x)
+    assert traffic.shared_read == traffic.shared_written == 2 * 4 * len(x)
+    assert 4 * len(x) / 32 <= traffic.sectors_read <= 4 * len(x) / 32 + parts
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        (1, "a barrier is used before mp_barrier_init"),
+        (2, "nobody can go on.*: 32 wait in mp_barrier_wait at kernel.cu"),
+        (5, "wrote to shared memory without mp_fence_bulk"),
+        (8, "its block has left, and nobody has waited for a bulk copy of 64 bytes"),
+    ],
+)
+@given(seed=st.integers(0, 99))
+def test_mistakes_with_bulk_copies_are_named(mistake, message, seed):
+    with pytest.raises(KernelFault, match=message):
+        add_1_in_bulk(torch.zeros(32), 16, 2, mistake, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "called"), [(3, "no wait"), (4, "another phase"), (7, "written after the store")]
+)
+def test_a_bulk_copy_happens_late(mistake, called):
+    seen = 0
+    for seed in range(16):
+        try:
+            out, _ = add_1_in_bulk(torch.zeros(32), 16, 2, mistake, seed=seed)
+            seen += not torch.equal(out, torch.ones(32))
+        except KernelFault:
+            seen += 1
+    assert seen > 8, called
+
+
+def test_a_warp_that_lags_is_overtaken():
+    overtaken = torch.zeros(16, dtype=torch.int32)
+    for seed in range(1, 17):
+        launch("overtaken", (1,), (64,), overtaken[seed - 1 :], seed=seed)
+    assert overtaken.sum() > 8
+
+
+def test_what_a_bulk_load_will_overwrite_is_poison():
+    out = torch.zeros(2)
+    launch("look_too_early", (1,), (1,), torch.tensor([3.0, 0, 0, 0]), out)
+    assert out[0].isnan()
+    assert out[1] == 3.0
+
+
+@pytest.mark.parametrize(
+    ("count", "shift", "message"),
+    [
+        (16, 1, "bulk read of 64 bytes at an address that is not a multiple of 16"),
+        (6, 0, "a bulk copy of 24 bytes: not a multiple of 16"),
+        (0, 0, "a bulk copy of 0 bytes"),
+        (264, 0, "bulk write at byte 0 of a shared array of 1024 bytes"),
+        (20, 0, "bulk read at byte 0 of argument 1, which has 64 bytes"),
+    ],
+)
+def test_bulk_copies_that_no_gpu_makes(count, shift, message):
+    x = torch.zeros(32)[shift : shift + 16]
+    assert torch.zeros(32).data_ptr() % 16 == 0
+    with pytest.raises(KernelFault, match=message):
+        add_1_in_bulk(x, count, 1)
 
 
 @given(st.integers(1, 6), st.integers(0, 2**32))
