@@ -33,6 +33,22 @@ def check_matrix(name: str, tensor: Tensor, shape: str) -> None:
         )
 
 
+def check_inplace(logits: Tensor) -> None:
+    """Raises: ValueError where a gradient cannot be written over them."""
+    if logits.is_leaf and logits.requires_grad:
+        raise ValueError(
+            "inplace_backward: expected logits that a model has put out, got a leaf, "
+            "whose values would be replaced by their gradient"
+        )
+    if any(
+        stride == 0 < size - 1 for stride, size in zip(logits.stride(), logits.shape, strict=True)
+    ):
+        raise ValueError(
+            "inplace_backward: expected logits that each have a place of their own, "
+            f"got expanded ones of strides {logits.stride()}"
+        )
+
+
 def check_rows(targets: Tensor, rows: int, vocabulary: int, temperature: float) -> None:
     """Raises: ValueError that names the targets, the vocabulary or the temperature."""
     if targets.dtype != torch.int64 or targets.shape != (rows,):

@@ -8,7 +8,7 @@ so logits that nobody kept have to be made twice: a fourth product is the price 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, overload
 
 import torch
@@ -66,49 +66,68 @@ def linear_logps(
         product may round a row differently in another batch; what follows it does not.
     Raises: ValueError that names the argument, or under torch.func. There is no second derivative.
     """
-    check_plain(hidden, weight)
     check_matrix("hidden", hidden, "(rows, width)")
+    hidden, weight = factors(hidden, weight)
+    check_rows(targets, hidden.shape[0], weight.shape[0], temperature)
+    rows = rows_of_chunk(weight.shape[0], chunk)
+    logps, entropies, _ = linear_op(hidden, weight, targets, temperature, rows, entropy)
+    return (logps, entropies) if entropy else logps
+
+
+def factors(hidden: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Hidden states (rows, width) and the matrix as they are multiplied: under autocast, cast.
+
+    Raises: ValueError where they do not fit each other, or under torch.func.
+    """
+    check_plain(hidden, weight)
     check_matrix("weight", weight, "(vocabulary, width)")
     if hidden.shape[1] != weight.shape[1]:
         raise ValueError(f"weight: expected width {hidden.shape[1]}, got {weight.shape[1]}")
-    check_rows(targets, hidden.shape[0], weight.shape[0], temperature)
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk: expected at least 1 row, got {chunk}")
     device = hidden.device.type
     if torch.is_autocast_enabled(device):
         dtype = torch.get_autocast_dtype(device)
         hidden, weight = hidden.to(dtype), weight.to(dtype)
     if hidden.dtype != weight.dtype:
         raise ValueError(f"weight: expected hidden's dtype {hidden.dtype}, got {weight.dtype}")
-    rows = max(1, LOGITS // weight.shape[0]) if chunk is None else chunk
-    logps, entropies = linear_op(hidden, weight, targets, temperature, rows, entropy)
-    return (logps, entropies) if entropy else logps
+    return hidden, weight
+
+
+def rows_of_chunk(vocabulary: int, chunk: int | None) -> int:
+    """How many rows' logits exist at a time.
+
+    Raises: ValueError for less than one.
+    """
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk: expected at least 1 row, got {chunk}")
+    return max(1, LOGITS // vocabulary) if chunk is None else chunk
 
 
 @torch.library.custom_op("minipref::linear_logps", mutates_args=())
 def linear_op(
     hidden: Tensor, weight: Tensor, targets: Tensor, temperature: float, chunk: int, entropy: bool
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     check_words(targets, weight.shape[0])
     dtype = torch.promote_types(hidden.dtype, torch.float32)
     logps = hidden.new_zeros(len(targets), dtype=dtype)
     entropies = hidden.new_zeros(len(targets) if entropy else 0, dtype=dtype)
+    seen = hidden.new_zeros(2, len(targets), dtype=dtype)
     with torch.autocast(hidden.device.type, enabled=False):
-        for rows, _, logits in chunks(hidden, weight, targets, chunk):
+        for rows, _, logits in chunks(hidden, weight, kept(targets).split(chunk)):
             found = backend(logits).logps_of_rows(logits, targets[rows], temperature, entropy)
-            logps[rows] = found[0]
+            logps[rows], seen[:, rows] = found[0], found[2]
             if entropy:
                 entropies[rows] = found[1]
-    return logps, entropies
+    return logps, entropies, seen
 
 
 @linear_op.register_fake
 def _(
     hidden: Tensor, weight: Tensor, targets: Tensor, temperature: float, chunk: int, entropy: bool
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     dtype = torch.promote_types(hidden.dtype, torch.float32)
     rows = hidden.shape[0]
-    return hidden.new_empty(rows, dtype=dtype), hidden.new_empty(rows * entropy, dtype=dtype)
+    logps, entropies = (hidden.new_empty(n, dtype=dtype) for n in (rows, rows * entropy))
+    return logps, entropies, hidden.new_empty(2, rows, dtype=dtype)
 
 
 @torch.library.custom_op("minipref::linear_logps_gradient", mutates_args=())
@@ -118,6 +137,7 @@ def gradient_op(
     targets: Tensor,
     logps: Tensor,
     entropies: Tensor,
+    seen: Tensor,
     d_logps: Tensor,
     d_entropies: Tensor,
     temperature: float,
@@ -130,18 +150,14 @@ def gradient_op(
     d_hidden = hidden.new_zeros(hidden.shape if of_hidden else (0,))
     d_weight = weight.new_zeros(weight.shape if of_weight else (0,), dtype=dtype)
     with torch.autocast(hidden.device.type, enabled=False):
-        for rows, states, logits in chunks(hidden, weight, targets, chunk):
-            found = (
-                each[rows] if len(each) else each
-                for each in (logps, entropies, d_logps, d_entropies)
-            )
+        for rows, states, logits in chunks(hidden, weight, kept(targets).split(chunk)):
+            asked = rows if len(entropies) else rows[:0]
+            found = logps[rows], entropies[asked], seen[:, rows], d_logps[rows], d_entropies[asked]
             backend(logits).write_gradient(logits, logits, targets[rows], *found, temperature)
             if of_hidden:
                 d_hidden[rows] = logits @ weight
-            if of_weight and weight.dtype == dtype:
-                d_weight.addmm_(logits.T, states)
-            elif of_weight:
-                d_weight += logits.T @ states
+            if of_weight:
+                add_product(d_weight, logits, states)
     return d_hidden, d_weight.to(weight.dtype)
 
 
@@ -152,6 +168,7 @@ def _(
     targets: Tensor,
     logps: Tensor,
     entropies: Tensor,
+    seen: Tensor,
     d_logps: Tensor,
     d_entropies: Tensor,
     temperature: float,
@@ -165,23 +182,42 @@ def _(
     )
 
 
+def kept(targets: Tensor) -> Tensor:
+    """The numbers of the rows that are not left out."""
+    return (targets != IGNORED).nonzero()[:, 0]
+
+
 def chunks(
-    hidden: Tensor, weight: Tensor, targets: Tensor, chunk: int
+    hidden: Tensor, weight: Tensor, groups: Sequence[Tensor]
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Which rows, their hidden states and their logits, in one buffer that each chunk reuses."""
-    kept = (targets != IGNORED).nonzero()[:, 0]
-    buffer = hidden.new_empty(min(chunk, len(kept)), weight.shape[0])
-    for rows in kept.split(chunk):
+    """Of each group of rows: which they are, their hidden states and their logits.
+
+    The logits stand in one buffer, which the next group reuses. Its rows start at multiples of 16
+    bytes, as the kernels want them.
+    """
+    words, at_once = weight.shape[0], 16 // hidden.element_size()
+    most = max(map(len, groups), default=0)
+    buffer = hidden.new_empty(most, -(-words // at_once) * at_once)[:, :words]
+    for rows in groups:
         states = hidden[rows]
         yield rows, states, torch.mm(states, weight.T, out=buffer[: len(rows)])
 
 
-def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+def add_product(d_weight: Tensor, d_logits: Tensor, states: Tensor) -> None:
+    """Add what a chunk means for the matrix to a sum of float32 or wider."""
+    if states.dtype == d_weight.dtype:
+        d_weight.addmm_(d_logits.T, states)
+    else:
+        d_weight += d_logits.T @ states
+
+
+def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     hidden, weight, targets, ctx.temperature, ctx.chunk, _ = inputs
+    ctx.mark_non_differentiable(output[2])
     ctx.save_for_backward(hidden, weight, targets, *output)
 
 
-def backward(ctx: Any, d_logps: Tensor, d_entropies: Tensor) -> tuple[Tensor | None, ...]:
+def backward(ctx: Any, d_logps: Tensor, d_entropies: Tensor, _: None) -> tuple[Tensor | None, ...]:
     of_hidden, of_weight = ctx.needs_input_grad[:2]
     d_hidden, d_weight = gradient_op(
         *ctx.saved_tensors,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .backends import backend
-from .checks import check_matrix, check_plain, check_rows, check_words
+from .checks import check_inplace, check_matrix, check_plain, check_rows, check_words
 
 
 @overload
@@ -63,19 +63,16 @@ def token_logps(
     check_matrix("logits", logits, "(rows, vocabulary)")
     rows, vocabulary = logits.shape
     check_rows(targets, rows, vocabulary, temperature)
-    if inplace_backward and logits.is_leaf and logits.requires_grad:
-        raise ValueError(
-            "inplace_backward: expected logits that a model has put out, got a leaf, "
-            "whose values would be replaced by their gradient"
-        )
-    logps, entropies = rows_op(logits, targets, temperature, entropy, inplace_backward)
+    if inplace_backward:
+        check_inplace(logits)
+    logps, entropies, _ = rows_op(logits, targets, temperature, entropy, inplace_backward)
     return (logps, entropies) if entropy else logps
 
 
 @torch.library.custom_op("minipref::token_logps", mutates_args=())
 def rows_op(
     logits: Tensor, targets: Tensor, temperature: float, entropy: bool, inplace_backward: bool
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     check_words(targets, logits.shape[1])
     return backend(logits).logps_of_rows(logits, targets, temperature, entropy)
 
@@ -83,10 +80,11 @@ def rows_op(
 @rows_op.register_fake
 def _(
     logits: Tensor, targets: Tensor, temperature: float, entropy: bool, inplace_backward: bool
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     dtype = torch.promote_types(logits.dtype, torch.float32)
     rows = logits.shape[0]
-    return logits.new_empty(rows, dtype=dtype), logits.new_empty(rows * entropy, dtype=dtype)
+    logps, entropies = (logits.new_empty(n, dtype=dtype) for n in (rows, rows * entropy))
+    return logps, entropies, logits.new_empty(2, rows, dtype=dtype)
 
 
 @torch.library.custom_op("minipref::token_logps_gradient", mutates_args=())
@@ -95,12 +93,13 @@ def gradient_op(
     targets: Tensor,
     logps: Tensor,
     entropies: Tensor,
+    seen: Tensor,
     d_logps: Tensor,
     d_entropies: Tensor,
     temperature: float,
 ) -> Tensor:
     out = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
-    found = logps, entropies, d_logps, d_entropies
+    found = logps, entropies, seen, d_logps, d_entropies
     backend(logits).write_gradient(out, logits, targets, *found, temperature)
     return out
 
@@ -111,6 +110,7 @@ def _(
     targets: Tensor,
     logps: Tensor,
     entropies: Tensor,
+    seen: Tensor,
     d_logps: Tensor,
     d_entropies: Tensor,
     temperature: float,
@@ -124,20 +124,22 @@ def gradient_op_(
     targets: Tensor,
     logps: Tensor,
     entropies: Tensor,
+    seen: Tensor,
     d_logps: Tensor,
     d_entropies: Tensor,
     temperature: float,
 ) -> None:
-    found = logps, entropies, d_logps, d_entropies
+    found = logps, entropies, seen, d_logps, d_entropies
     backend(logits).write_gradient(logits, logits, targets, *found, temperature)
 
 
-def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     logits, targets, ctx.temperature, _, ctx.inplace = inputs
+    ctx.mark_non_differentiable(output[2])
     ctx.save_for_backward(logits, targets, *output)
 
 
-def backward(ctx: Any, d_logps: Tensor, d_entropies: Tensor) -> tuple[Tensor | None, ...]:
+def backward(ctx: Any, d_logps: Tensor, d_entropies: Tensor, _: None) -> tuple[Tensor | None, ...]:
     logits, *found = ctx.saved_tensors  # raises where somebody has written over the logits
     arguments = *found, d_logps, d_entropies, ctx.temperature
     if ctx.inplace:

@@ -70,10 +70,15 @@ def sequence_logps(policy: Policy, rows: Rows) -> Tensor:
 
 def token_entropies(policy: Policy, rows: Rows) -> Tensor:
     """Entropy of the policy where it chose each response token, 0 elsewhere: (batch, length)."""
-    logits, mask = completion_logits(policy, rows)
-    logps = logits.log_softmax(-1)
-    entropies = -(logps.exp() * logps).sum(-1)
-    return torch.zeros(rows.ids.shape, dtype=logps.dtype).masked_scatter(mask, entropies)
+    mask, matrix = predicted(rows), policy.unembedding()
+    if matrix is not None and len(matrix) >= MANY_WORDS:
+        hidden = states(policy, rows, mask)  # (tokens, width)
+        _, entropies = linear_logps(hidden, matrix, rows.ids[mask], entropy=True)
+        count_trained(entropies, rows)
+    else:
+        logps = completion_logits(policy, rows)[0].log_softmax(-1)
+        entropies = -(logps.exp() * logps).sum(-1)
+    return torch.zeros(rows.ids.shape).masked_scatter(mask, entropies.float())
 
 
 def completion_logits(policy: Policy, rows: Rows) -> tuple[Tensor, Tensor]:

@@ -340,3 +340,6 @@ def test_bad_input_of_the_product_and_of_in_place():
         linear_logps(hidden, weight, TARGETS, chunk=0)
     with pytest.raises(ValueError, match="inplace_backward: expected logits that a model"):
         token_logps(LOGITS.clone().requires_grad_(), TARGETS, inplace_backward=True)
+    for one in (LOGITS[:1], LOGITS[:, :1]):
+        with pytest.raises(ValueError, match="inplace_backward: expected logits that each have"):
+            token_logps(one.expand(2, 3), TARGETS, inplace_backward=True)

@@ -28,16 +28,17 @@ def policy(kind, seed):
     return {"tied": tied, "untied": Untied(tied), "frozen": Frozen(tied)}[kind]
 
 
+@pytest.mark.parametrize("of_tokens", [logprobs.token_logps, logprobs.token_entropies])
 @settings(max_examples=15)
 @given(rows=rows_of, seed=st.integers(0, 99), kind=st.sampled_from(KINDS))
-def test_fused_and_plain_agree_in_values_gradients_and_work(rows, seed, kind):
+def test_fused_and_plain_agree_in_values_gradients_and_work(of_tokens, rows, seed, kind):
     model, block = policy(kind, seed), Rows.of(*zip(*rows, strict=True))
     trained = [weight for weight in model.parameters() if weight.requires_grad]
     found = []
     for many in (WORDS + 1, 1):
         with pytest.MonkeyPatch.context() as patch, counting() as work:
             patch.setattr(logprobs, "MANY_WORDS", many)
-            logps = logprobs.token_logps(model, block)
+            logps = of_tokens(model, block)
         gradients = torch.autograd.grad(logps.sum(), trained) if trained else ()
         found.append((logps, *gradients))
         assert logps.dtype == torch.float32
