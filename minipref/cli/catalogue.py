@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -81,7 +82,12 @@ def described(name: str) -> str:
 
 
 def show(
-    loss: Annotated[str, typer.Argument(metavar="LOSS", help="A name that `losses` lists.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="LOSS", help="A name that `losses` lists; a kernel's with --kernel."
+        ),
+    ],
     checked: Annotated[
         bool, typer.Option("--checked", help="Add a guard against wrong shapes and values.")
     ] = False,
@@ -92,16 +98,45 @@ def show(
     tests: Annotated[
         bool, typer.Option("--test", help="Add its properties, for pytest to run on this file.")
     ] = False,
+    kernel: Annotated[
+        bool, typer.Option("--kernel", help="A CUDA kernel with all that it needs: token_logps.")
+    ] = False,
 ) -> None:
     """Print one loss as a file that runs by itself, with its licence and its source.
 
     [bold]minipref show dpo > dpo.py[/bold]
     [bold]minipref show dpo --from-logits > train.py && python train.py[/bold]
     [bold]minipref show dpo --test > test_dpo.py && pytest test_dpo.py[/bold]
+    [bold]minipref show token_logps --kernel > token_logps.py && python token_logps.py[/bold]
     """
+    from minipref.fused.printed import PRINTED, printed
     from minipref.losses.export import standalone
 
-    print(standalone(loss, checked=checked, from_logits=from_logits, tests=tests))
+    if not kernel:
+        if name in PRINTED:
+            raise ValueError(f"{name} is a kernel, not a loss: minipref show {name} --kernel")
+        print_python(standalone(name, checked=checked, from_logits=from_logits, tests=tests))
+        return
+    if name not in PRINTED:
+        raise ValueError(
+            f"there is no kernel called {name!r} "
+            f"(there is {', '.join(PRINTED)}, which makes the log-probs that losses take)"
+        )
+    if checked or from_logits or tests:
+        raise ValueError("--kernel: expected no other option, its file is checked and tested as is")
+    print_python(printed(name))
+
+
+def print_python(text: str) -> None:
+    """Coloured on a terminal; elsewhere, as in `> dpo.py`, the text and nothing else."""
+    if not sys.stdout.isatty():
+        print(text.rstrip())
+        return
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    python = Syntax("", "python", theme="ansi_dark")
+    Console(soft_wrap=True).print(python.highlight(text.rstrip()), end="")
 
 
 def catalogue() -> list[dict[str, Any]]:

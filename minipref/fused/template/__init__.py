@@ -1,0 +1,1 @@
+"""Modules to print: each runs as it stands here, and anywhere once its CUDA text is written out."""
