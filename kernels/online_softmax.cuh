@@ -78,13 +78,14 @@ MP_DEVICE Online read_row(Global<const Logit> x, int vocabulary, float scale) {
   return state;
 }
 
+// Two states in one. The larger top stays, and its sums with it: one exponential.
 template <bool ENTROPY>
-MP_DEVICE void merge(Online& state, Online other) {
-  const float top = fmaxf(state.top, other.top);
-  move_to<ENTROPY>(state, top);
-  move_to<ENTROPY>(other, top);
-  state.sum += other.sum;
-  state.weighted += other.weighted;
+MP_DEVICE void merge(Online& state, const Online& other) {
+  Online smaller = other.top > state.top ? state : other;
+  if (other.top > state.top) state = other;
+  move_to<ENTROPY>(smaller, state.top);
+  state.sum += smaller.sum;
+  if (ENTROPY) state.weighted += smaller.weighted;
 }
 
 // The states of all lanes, in every lane.

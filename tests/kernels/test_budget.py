@@ -9,6 +9,7 @@ import pytest
 
 from minipref.fused import compiling
 from minipref.fused.sources import gpu_program, kernels_of, source
+from minipref.resources import resource
 
 BUDGET = tomllib.loads(source("budget.toml"))
 
@@ -71,6 +72,14 @@ def test_both_sides_have_the_same_primitives_and_all_are_used():
     assert gpu == cpu
     kernels = [text, *map(source, ("numbers.cuh", "online_softmax.cuh", "softmax_gradient.cuh"))]
     assert gpu <= {name for each in kernels for name in re.findall(named, each)}
+
+
+def test_no_kernel_includes_a_header():
+    texts = [path for path in resource("kernels").rglob("*.cu*")]
+    assert len(texts) > 10
+    assert not [
+        path for path in texts if re.search(r"^\s*#\s*include", path.read_text("utf-8"), re.M)
+    ]
 
 
 def test_every_kernel_has_a_budget():
