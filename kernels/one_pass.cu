@@ -74,11 +74,9 @@ void one_pass(Global<Logit> logits, Global<const long long> targets, Global<floa
     merge<false>(state, other);
   }
   merge_warp<false>(state);
-  const Row seen = {scale, state.top, mp_log2(state.sum), target, 1.0f, 0.0f, 0.0f};
-  if (answers) {
-    const float log2_p = fmaf(chosen, scale, -seen.top) - seen.log2_sum;
-    logps[row] = (log2_p > 0.0f ? 0.0f : log2_p) * MP_LN2;  // rounded up past 0, or NaN
-  }
+  const double log2_sum = log2_of_sum(state.sum);
+  const Row seen = {scale, state.top, (float)log2_sum, target, 1.0f, 0.0f, 0.0f};
+  if (answers) logps[row] = logp_of(chosen, state.top, log2_sum, scale, inverse_temperature);
   for (int k = first + threadIdx.x; k < end; k += THREADS) {
     const Words read = kept[k - first];
     Words words;

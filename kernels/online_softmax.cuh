@@ -112,6 +112,15 @@ MP_DEVICE double log2_of_sum(float sum) {
   return whole + (double)mp_log2(mp_from_bits((bits & 0x7fffff) | 0x3f800000));
 }
 
+// The log-prob of a logit in nats, from what its whole row came to. In double: float would round
+// numbers of the logits' size, once more than log_softmax does.
+MP_DEVICE float logp_of(float x, float top, double log2_sum, float scale,
+                        float inverse_temperature) {
+  const double below = x - top / (double)scale;
+  const double logp = below * inverse_temperature - log2_sum * MP_LN2_DOUBLE;
+  return logp > 0.0 ? 0.0f : (float)logp;  // rounded up past 0, or NaN
+}
+
 // Read a row with the whole block; thread 0 gets the result. A row with target -100 is not read; a
 // target that is no column gets NaN.
 template <typename Logit, bool ENTROPY>
@@ -132,16 +141,12 @@ MP_DEVICE Seen see_row(Global<const Logit> x, long long target, int vocabulary,
   merge_warp<ENTROPY>(state);
 
   if (threadIdx.x == 0) {
-    // In double: float would round numbers of the logits' size, once more than log_softmax does.
     const double log2_sum = log2_of_sum(state.sum);
     seen.top = state.top;
     seen.log2_sum = (float)log2_sum;
     seen.logp = mp_from_bits(0x7fffffff);
-    if (target >= 0 && target < vocabulary) {
-      const double below = mp_float(x[target]) - state.top / (double)scale;
-      const double logp = below * inverse_temperature - log2_sum * MP_LN2_DOUBLE;
-      seen.logp = logp > 0.0 ? 0.0f : (float)logp;  // rounded up past 0, or NaN
-    }
+    if (target >= 0 && target < vocabulary)
+      seen.logp = logp_of(mp_float(x[target]), state.top, log2_sum, scale, inverse_temperature);
     if (ENTROPY) {
       const double entropy = (log2_sum - state.weighted / (double)state.sum) * MP_LN2_DOUBLE;
       seen.entropy = entropy < 0.0 ? 0.0f : (float)entropy;

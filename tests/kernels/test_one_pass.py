@@ -66,6 +66,7 @@ def expected(logits, targets, temperature=1.0):
 def close(logps, gradient, of, targets, temperature=1.0):
     expected_logps, expected_gradient = expected(of, targets, temperature)
     torch.testing.assert_close(logps.double(), expected_logps, rtol=2e-6, atol=4e-6)
+    assert bool((logps <= 0).all())
     half = 2**-25 * (of.dtype == torch.float16)  # of a subnormal step
     room = 1.02 * ROUNDING[of.dtype] * expected_gradient.abs() + 1e-6 + half
     error = (gradient.double() - expected_gradient).abs()
