@@ -1,7 +1,7 @@
 """Log-probs of rows of logits in plain torch, a few rows at a time.
 
-The softmax of a few rows stays in the processor's cache and is gone before the next ones come. A
-row has the same bits whatever stands around it: softmax and every sum here go row by row.
+The softmax of a few rows is gone before the next ones come: no second tensor of the logits' size is
+ever there. A row has the same bits whatever stands around it, since all sums here go row by row.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def one_pass(logits: Tensor, targets: Tensor, temperature: float) -> Tensor:
 
 
 def parts(logits: Tensor) -> Iterator[slice]:
-    """Slices of rows, each as many as the cache holds."""
+    """Slices of rows, each of about ELEMENTS logits."""
     step = rows_of_part(logits)
     return (slice(start, start + step) for start in range(0, len(logits), step))
 

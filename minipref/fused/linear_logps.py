@@ -3,7 +3,8 @@
 Rows that are left out never meet the matrix. The others do a chunk at a time: the chunk's logits
 are made, read, and gone. Backward makes them again, turns them into their gradient in place, and
 adds what it means for the matrix to a float32 sum. A row's coefficient is known in backward only,
-so logits that nobody kept have to be made twice: a fourth product is the price of the memory.
+so logits that nobody kept have to be made twice: a fourth product is the price of the memory. Where
+the loss can be given too, `linear_loss` does with three.
 """
 
 from __future__ import annotations
