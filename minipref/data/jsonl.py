@@ -1,4 +1,4 @@
-"""Reading and writing preference data as JSON lines, plain or gzipped.
+"""Reading and writing preference data as JSON lines, plain or gzipped; reading it from Parquet.
 
     for pair in Reader("pairs.jsonl"): ...
     write("copy.jsonl.gz", Reader("pairs.jsonl"))
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .formats import FORMATS, BadField, Format, check_value, recognise
+from .parquet import is_parquet, rows
 from .records import Pair, Point, Ranking, Record
 
 
@@ -39,10 +40,13 @@ class Reader:
     """The records of a file, in order; iterate as often as you like.
 
     Args:
-        path: a JSONL file, plain or gzipped (told by its content, not by its name).
+        path: a JSONL file, plain or gzipped, or a Parquet file whose rows are such lines (told by
+            its content, not by its name).
         format: a name from `FORMATS`, or None to recognise it from the first good line.
         skip_bad: leave bad lines out instead of stopping. They are counted in `skipped`, and the
             end of the file brings a warning that says how many there were and what was wrong.
+
+    While it is read, `bytes_read` says how far: of `path`'s size on the disk, gzipped or not.
 
     Raises: BadLine, a ValueError, for the first bad line; FileNotFoundError.
     """
@@ -55,12 +59,14 @@ class Reader:
         self.skip_bad = skip_bad
         self.skipped = 0
         self.first_error: BadLine | None = None
+        self.bytes_read = 0
 
     def __iter__(self) -> Iterator[Record]:
         format = _format(self.format) if self.format is not None else None
         self.skipped, self.first_error = 0, None
         number = 0
-        for number, raw in _lines(self.path):
+        for number, position, raw in _lines(self.path):
+            self.bytes_read = position
             try:
                 line = _parse(raw, first=number == 1)
                 if line is None:
@@ -102,30 +108,40 @@ def write(path: str | Path, records: Iterable[Record], *, format: str | None = N
     path = Path(path)
     chosen = _format(format) if format is not None else None
     count = 0
-    with _replacing(path) as file:
+    with replacing(path) as file:
         for count, record in enumerate(records, start=1):
             chosen = chosen or FORMATS[_format_of(record)]
             file.write(_line(record, chosen, count))
     return count
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Numbered lines of a plain or gzipped file, as bytes: an odd byte spoils one line alone."""
-    with open(path, "rb") as probe:
-        zipped = probe.read(2) == b"\x1f\x8b"
+def _lines(path: Path) -> Iterator[tuple[int, int, bytes | dict[str, Any]]]:
+    """Numbered lines, and how many bytes of the file were read for them.
+
+    Of text, plain or gzipped, they come as bytes: an odd byte spoils one line alone. Of Parquet
+    they are rows.
+    """
     number = 0
-    opener: Any = gzip.open if zipped else open
-    with opener(path, "rb") as file:
+    with open(path, "rb") as file:
+        if is_parquet(file):
+            yield from rows(path, file)
+            return
+        zipped = file.peek(2)[:2] == b"\x1f\x8b"
+        lines: Any = gzip.GzipFile(fileobj=file) if zipped else file
         try:
-            for number, raw in enumerate(file, start=1):
-                yield number, raw
+            for number, raw in enumerate(lines, start=1):
+                yield number, file.tell(), raw
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             todo = "fetch or compress the file again"
             raise BadLine(path, number + 1, None, f"damaged gzip data ({error})", todo) from None
 
 
-def _parse(raw: bytes, first: bool) -> dict[str, Any] | None:
+def _parse(raw: bytes | dict[str, Any], first: bool) -> dict[str, Any] | None:
     """A line's object; None for an empty line."""
+    if isinstance(raw, dict):
+        for field, value in raw.items():
+            check_value(field, value)
+        return raw
     try:
         text = raw.decode("utf-8-sig" if first else "utf-8")
     except UnicodeDecodeError as error:
@@ -206,7 +222,7 @@ def _format(name: str) -> Format:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file to write to that takes `path`'s place when all went well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
