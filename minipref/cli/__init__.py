@@ -13,7 +13,19 @@ from typing import Annotated
 import typer
 
 import minipref
-from minipref.cli import atlas, bench, catalogue, checking, comparing, lessons, papers, tour, worlds
+from minipref.cli import (
+    atlas,
+    bench,
+    catalogue,
+    checking,
+    comparing,
+    diagnosing,
+    lessons,
+    papers,
+    tour,
+    training,
+    worlds,
+)
 
 app = typer.Typer(
     name="minipref",
@@ -30,11 +42,13 @@ app.command()(catalogue.show)
 app.command()(checking.check)
 app.command()(atlas.atlas)
 app.command()(comparing.compare)
+app.command()(diagnosing.diagnose)
 app.add_typer(papers.app)
 app.command()(papers.run)
 app.command()(papers.reproduce)
 app.add_typer(worlds.app)
 app.add_typer(lessons.app)
+app.command()(training.train)
 app.command()(bench.bench)
 
 

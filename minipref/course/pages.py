@@ -2,7 +2,8 @@
 
 Nothing on that page is typed: it is written from the registry, the docstrings, the table of
 reductions, `losses/conventions`, `losses/elsewhere` and the comparisons with TRL that are executed
-(`evaluation/peers`). `python -m minipref.course.pages` writes it; a test holds the file to it.
+(`evaluation/peers`). `python -m minipref.course.pages` writes it, and docs/syllabus.md too; tests
+hold the files to it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..evaluation.diagnosis import GLOSSARY, RULES
 from ..evaluation.peers import PEERS
 from ..evaluation.peers.comparison import Comparison
 from ..losses import modifiers
@@ -21,8 +23,10 @@ from ..losses.elsewhere import ALIASES, ELSEWHERE, GROUPS
 from ..losses.reductions import REDUCTIONS, Reduction
 from ..losses.registry import REGISTRY, Entry
 from ..resources import ROOT
+from . import syllabus
 
 PAGE = "docs/losses.md"
+METRICS_PAGE = "docs/metrics.md"
 KINDS = {
     "pairwise": "Pairs: a chosen and a rejected response",
     "pointwise": "Points: single responses",
@@ -49,6 +53,8 @@ Rows = Iterable[tuple[str, ...]]
 
 def write(root: Path = ROOT) -> None:
     (root / PAGE).write_text(losses_page(), encoding="utf-8")
+    (root / METRICS_PAGE).write_text(metrics_page(), encoding="utf-8")
+    (root / syllabus.PAGE).write_text(syllabus.syllabus_page(), encoding="utf-8")
 
 
 def losses_page() -> str:
@@ -200,6 +206,40 @@ def plain(value: Any) -> str:
 def linked(source: str) -> str:
     """Every arXiv id as a link."""
     return re.sub(r"(?:arXiv )?\b(\d{4}\.\d{5})\b", r"[arXiv \1](https://arxiv.org/abs/\1)", source)
+
+
+def metrics_page() -> str:
+    """docs/metrics.md: what trainers log, and what `minipref diagnose` reads in it."""
+    lines = [
+        "# The metrics: what trainers log, and what to read in it",
+        "",
+        "`minipref diagnose RUN` reads a history (ours, or TRL's `trainer_state.json`), asks every",
+        "rule below, and says what it sees with the run's own numbers. Both tables are written",
+        "from what it uses (`minipref/evaluation/diagnosis`). A name that is empty is not logged",
+        "there; names of TRL are those of release 1.16.",
+    ]
+    for title, metrics in GLOSSARY.items():
+        rows = (
+            (
+                code(m.name) if m.name else "",
+                code(m.trl) if m.trl else "",
+                m.unit,
+                m.what,
+                m.healthy,
+            )
+            for m in metrics
+        )
+        names = ("here", "in TRL", "unit", "what it is", "what it should do")
+        lines += ["", f"## {title}", "", *table(names, rows)]
+    lines += ["", "## The rules", ""]
+    for rule in RULES.values():
+        needs = f" Needs {code(*rule.needs)}." if rule.needs else ""
+        lines += [
+            f"**{rule.title[0].upper()}{rule.title[1:]}** ({code(rule.name)}). {rule.why}",
+            "",
+        ]
+        lines += [f"What to do: {rule.cure} See {rule.see}.{needs}", ""]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """A Hugging Face causal language model as a policy: `transformers` is needed for nothing else.
 
 policy = HuggingFacePolicy(AutoModelForCausalLM.from_pretrained(...))
+policy, tokenizer = load_folder("my-model")
 """
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -83,3 +86,42 @@ class HuggingFacePolicy(Policy):
     def unembedding(self) -> Tensor | None:
         layer = self.model.get_output_embeddings()
         return layer.weight if type(layer) is nn.Linear and layer.bias is None else None
+
+
+def load_folder(folder: str | Path) -> tuple[HuggingFacePolicy, Any]:
+    """A causal language model and its tokenizer from a folder of this machine, in float32.
+
+    Nothing is fetched, unpickled or run that comes with the model.
+
+    Raises: ValueError where the folder holds no such model.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if not (Path(folder) / "config.json").is_file():
+        raise ValueError(f"model: {folder} is no folder of a model (it has no config.json)")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, use_safetensors=True
+        )
+    except Exception as error:  # whatever a damaged file brings about in transformers
+        why = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ValueError(
+            f"model: {folder} cannot be read as a causal language model: {why}"
+        ) from error
+    words, rows = len(tokenizer), len(model.get_input_embeddings().weight)
+    if words > rows:
+        raise ValueError(f"model: its tokenizer has {words} tokens and its embedding {rows}")
+    return HuggingFacePolicy(model.float()), tokenizer
+
+
+def save_folder(folder: str | Path, policy: HuggingFacePolicy, tokenizer: Any) -> None:
+    """Write a folder that `load_folder`, or anything else, can read; all of it or nothing."""
+    folder = Path(folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
+        whole = Path(scratch) / folder.name
+        policy.model.save_pretrained(whole, safe_serialization=True)
+        tokenizer.save_pretrained(whole)
+        if folder.exists():
+            folder.rename(Path(scratch) / "old")
+        whole.rename(folder)

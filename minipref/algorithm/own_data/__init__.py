@@ -1,0 +1,1 @@
+"""Preference learning on somebody's own file: `minipref train`."""
