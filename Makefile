@@ -2,7 +2,7 @@
 # Another Python: make PYTHON=python3.12 demo
 
 PYTHON ?= python3
-CHORES = setup demo test quick lab notebooks bases reproduce mutants wheel
+CHORES = setup demo test quick lab notebooks bases reproduce mutants book wheel
 
 .PHONY: help $(CHORES)
 

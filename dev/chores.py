@@ -45,7 +45,7 @@ def verdict(failed: list[str]) -> int:
 
 
 def make_environment(arguments: Arguments) -> int:
-    """make .venv and install everything into it (or: setup run, setup course)"""
+    """make .venv and install everything into it (or: setup run, course, book)"""
     size = arguments[0] if arguments else "test"
     if size not in SIZES:
         raise SystemExit(f"setup: expected one of {', '.join(SIZES)}, got {size!r}")
@@ -129,6 +129,11 @@ def mutants(arguments: Arguments) -> int:
     return run(python, "-m", "minipref.course.suite.score", *arguments, environ=QUIET_CORE)
 
 
+def book(arguments: Arguments) -> int:
+    """build the book, a site that needs no network, into build/book"""
+    return run(setup("book"), "-m", "book", *arguments, environ=QUIET_CORE)
+
+
 def wheel(arguments: Arguments) -> int:
     """build a wheel into dist/"""
     python = setup("test")
@@ -146,5 +151,6 @@ CHORES: dict[str, Callable[[Arguments], int]] = {
     "bases": bases,
     "reproduce": reproduce,
     "mutants": mutants,
+    "book": book,
     "wheel": wheel,
 }

@@ -1,8 +1,8 @@
 """Make ``.venv`` from ``pyproject.toml`` at the versions of ``constraints.txt``.
 
-Three sizes, each holding the one before: ``run`` (what ``minipref tour`` needs), ``course`` (with
-JupyterLab) and ``test`` (with everything CI runs). A stamp remembers what was installed, so that
-asking again costs a moment when nothing changed.
+Four sizes, each holding the one before: ``run`` (what ``minipref tour`` needs), ``course`` (with
+JupyterLab), ``book`` (with Sphinx) and ``test`` (with everything CI runs). A stamp remembers what
+was installed, so that asking again costs a moment when nothing changed.
 """
 
 import hashlib
@@ -19,7 +19,12 @@ from dev import torch_build
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 STAMP = VENV / "minipref-setup.json"
-SIZES: dict[str, list[str]] = {"run": [], "course": ["course"], "test": ["course", "test"]}
+SIZES: dict[str, list[str]] = {
+    "run": [],
+    "course": ["course"],
+    "book": ["course", "book"],
+    "test": ["course", "book", "test"],
+}
 
 
 def python_of(environment: Path, system: str = os.name) -> Path:

@@ -83,7 +83,7 @@ def test_the_pip_section_has_the_pinned_versions():
 
 def test_the_pip_section_names_everything_that_pyproject_names():
     names = {canonicalize_name(line.name) for line in NAMED}
-    assert names == required("course", "test", "gpu")
+    assert names == required("course", "book", "test", "gpu")
     assert "--editable ." in PIP
     assert "--constraint constraints.txt" in PIP
 

@@ -300,5 +300,7 @@ def test_a_debian_without_venv_names_the_package(monkeypatch, tmp_path):
 
 
 def test_an_unknown_size_names_the_known_ones():
-    with pytest.raises(SystemExit, match="expected one of run, course, test, got 'everything'"):
+    with pytest.raises(
+        SystemExit, match="expected one of run, course, book, test, got 'everything'"
+    ):
         chores.make_environment(["everything"])
