@@ -27,6 +27,9 @@ def formulas(entry: Entry) -> list[tuple[str, str]]:
     return LINE.findall(text.split("\nArgs:")[0])
 
 
+BUILTINS = {"__import__": __import__}  # torch imports itself when clamp is first given a tensor
+
+
 def evaluated(
     entry: Entry, arguments: Mapping[str, Tensor], numbers: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -45,7 +48,7 @@ def evaluated(
     if "groups" in arguments:
         names["mean_of_others"] = lambda x: mean_of_others(x, arguments["groups"])
     for left, right in formulas(entry):
-        names[left] = eval(right, {"__builtins__": {}}, names)
+        names[left] = eval(right, {"__builtins__": BUILTINS}, names)
     return names
 
 

@@ -1,5 +1,8 @@
 """Every docstring's formulas are evaluated, line by line, and compared with what the code does."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -19,7 +22,7 @@ def test_docstring_has_a_loss_and_a_gradient_for_each_trained_input(name):
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_formulas_of_the_docstring_are_what_the_code_computes(name, data):
     entry = REGISTRY[name]
@@ -37,3 +40,21 @@ def test_formulas_of_the_docstring_are_what_the_code_computes(name, data):
         torch.testing.assert_close(
             -delta[key], expected.expand_as(delta[key]), rtol=1e-7, atol=1e-8
         )
+
+
+IN_A_NEW_PROCESS = """
+import torch
+from minipref.losses.formulas import evaluated
+from minipref.losses.registry import get
+
+x = torch.zeros(2, 3)
+given = {"values": x, "old_values": x, "returns": x, "mask": x == 0}
+print(evaluated(get("value_clip"), given, {"clip": 0.2})["L"].flatten().tolist())
+"""
+
+
+@pytest.mark.slow
+def test_formulas_can_be_the_first_thing_that_torch_is_asked_for():
+    command = [sys.executable, "-c", IN_A_NEW_PROCESS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "[0.0, 0.0]\n", done.stderr
