@@ -45,10 +45,10 @@ def test_over_budget():
 
 def test_report_adds_runs(tmp_path, capsys):
     for name in ("tests", "notebooks"):
-        (tmp_path / f"{name}.json").write_text(json.dumps({"losses": 100.0}))
+        (tmp_path / f"{name}.json").write_text(json.dumps({"losses": 150.0}))
     assert not ledger.report(tmp_path)
     printed = capsys.readouterr().out
-    assert "over budget: losses: 200 core-seconds spent, 180 allowed" in printed
+    assert "over budget: losses: 300 core-seconds spent, 220 allowed" in printed
     (tmp_path / "notebooks.json").unlink()
     assert ledger.report(tmp_path)
 
