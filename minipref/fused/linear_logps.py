@@ -194,11 +194,12 @@ def chunks(
     """Of each group of rows: which they are, their hidden states and their logits.
 
     The logits stand in one buffer, which the next group reuses. Its rows start at multiples of 16
-    bytes, as the kernels want them.
+    bytes, as the kernels want them. Between them are zeros: some products of bfloat16 on a CPU read
+    beyond a row's end, and multiply by 0 what they find there, which NaN would survive.
     """
     words, at_once = weight.shape[0], 16 // hidden.element_size()
     most = max(map(len, groups), default=0)
-    buffer = hidden.new_empty(most, -(-words // at_once) * at_once)[:, :words]
+    buffer = hidden.new_zeros(most, -(-words // at_once) * at_once)[:, :words]
     for rows in groups:
         states = hidden[rows]
         yield rows, states, torch.mm(states, weight.T, out=buffer[: len(rows)])

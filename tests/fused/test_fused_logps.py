@@ -264,6 +264,16 @@ def test_autocast_makes_the_product_in_half_precision_and_the_rest_in_float32():
         assert torch.equal(torch.autograd.grad(full.sum(), weight)[0], exact)
 
 
+def test_what_stands_beyond_the_words_is_nothing():
+    hidden, weight, targets = torch.ones(18, 7), torch.ones(33, 7), torch.arange(18)
+    leaves = [each.bfloat16().requires_grad_() for each in (hidden, weight)]
+    for _ in range(5):
+        rubbish = [torch.full((size,), math.nan, dtype=torch.bfloat16) for size in (18 * 40, 4096)]
+        del rubbish  # the next allocation of this size finds it
+        linear_logps(*leaves, targets).sum().backward()
+    assert all(leaf.grad.isfinite().all() for leaf in leaves)
+
+
 def operands():
     logits = torch.arange(12.0).view(3, 4).sin().requires_grad_()
     weight = torch.arange(8.0).view(4, 2).cos().requires_grad_()
