@@ -6,6 +6,8 @@ from minipref.algorithm.own_data.fitting import check_fits, taught_by, why_not
 from minipref.algorithm.own_data.parallel import check_shares
 from minipref.losses.registry import REGISTRY, get
 
+pytestmark = pytest.mark.slow
+
 CLASSICS = {
     "pairs": ["dpo", "ipo", "simpo", "orpo", "cpo", "hinge", "rdpo", "tdpo2", "kto", "ulma"],
     "points": ["kto", "kto_s", "apo_zero_unpaired", "pointwise_dpo"],

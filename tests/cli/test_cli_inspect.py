@@ -10,6 +10,8 @@ from minipref.data.inspection import inspect
 from minipref.data.jsonl import Reader, write
 from minipref.data.records import Message, Pair, Point, Ranking
 
+pytestmark = pytest.mark.slow
+
 USER, SAID = (Message("user", "q"),), (Message("assistant", "a"),)
 FILES = {
     "pairs": [Pair(f"q{i}", f"yes, {i} times", f"no {i}") for i in range(30)],

@@ -14,6 +14,8 @@ from minipref.data.records import Pair, Point, Ranking, points
 from minipref.data.streams import dice
 from minipref.model.checkpoint import load
 
+pytestmark = pytest.mark.slow
+
 PAIRS = [Pair(f"What is {i}?", f"It is {i}, surely.", f"Who knows {i}") for i in range(24)]
 SHORT = ("--steps", "4", "--supervised-steps", "4", "--batch-size", "4", "--max-length", "32")
 

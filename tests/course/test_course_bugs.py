@@ -20,6 +20,8 @@ from minipref.losses.export import standalone
 from minipref.losses.registry import REGISTRY, get
 from minipref.losses.vocabulary import belongs_to_policy
 
+pytestmark = pytest.mark.slow
+
 few = settings(max_examples=6)
 seeds = st.integers(0, 2**40)
 

@@ -17,6 +17,8 @@ from minipref.fused.emulate import load_text
 from minipref.fused.sources import source
 from minipref.resources import resource
 
+pytestmark = pytest.mark.slow
+
 RUNGS = rungs()
 README = source("README.md")
 

@@ -22,6 +22,8 @@ from minipref.course.notebooks import write
 from minipref.course.student import unsolved
 from minipref.feedback.reward_models.low_rank import Choices
 
+pytestmark = pytest.mark.slow
+
 numbers = st.integers() | st.floats(allow_nan=False) | st.booleans() | st.none() | st.text()
 keys = st.text() | st.integers()
 plain = st.recursive(

@@ -19,6 +19,8 @@ from minipref.evaluation.speed.inputs import BETA, drawn, ring
 from minipref.evaluation.speed.measure import compared
 from minipref.evaluation.speed.stages import products, starting
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 ALL = {case.name: case for case in cases()}
 seconds = st.floats(1e-6, 10)

@@ -14,6 +14,8 @@ from minipref.losses.registry import get
 from minipref.model.logprobs import sequence_logps
 from minipref.model.transformer import Config, Transformer
 
+pytestmark = pytest.mark.slow
+
 numbers = st.integers(-3, 3).map(float)
 two = st.lists(st.tuples(numbers, numbers), min_size=2, max_size=12)
 

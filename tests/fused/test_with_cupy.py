@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from minipref.fused import compiling, with_cupy
 from minipref.fused.sources import gpu_text
 
+pytestmark = pytest.mark.slow
+
 FILE, KERNEL = "token_logps.cu", "token_logps_forward<mp_bf16, true>"
 
 numbers = st.one_of(

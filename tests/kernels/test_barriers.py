@@ -10,6 +10,8 @@ from kernels_run import FILE, LADDER, UPPER_LADDER, climb, climb_on, forward
 from minipref.fused.emulate import KernelFault
 from minipref.fused.sources import needs, source
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(1, 9)
 NAMES = [*LADDER, *UPPER_LADDER, FILE]
 

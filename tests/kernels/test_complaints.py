@@ -26,6 +26,8 @@ from minipref import fused
 from minipref.fused import emulated, linear_logps
 from minipref.fused.backends import EMULATED
 
+pytestmark = pytest.mark.slow
+
 COMPLAINTS = {  # each is asked in this folder or in tests/fused by the test of this name
     "a target of -100 reads x[-100]": "test_masked_rows_are_not_read",
     "a masked row's gradient is not written": "test_masked_rows_become_zeros_unread",

@@ -25,6 +25,8 @@ from kernels_run import (
 from minipref.fused.emulate import KernelFault, Traffic, load
 from minipref.fused.sources import constant, kernel
 
+pytestmark = pytest.mark.slow
+
 READS = {"k1": 3, "k2": 3, "k3": 1, "k4": 1, "k5": 1, "k6": 2, "k7": 1, "k8": 1}  # of the logits
 
 

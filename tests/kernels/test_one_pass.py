@@ -24,6 +24,8 @@ from minipref.fused.in_kernels import (
 )
 from minipref.fused.sources import kernel, source
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(1, 9)
 clusters = st.sampled_from(CLUSTERS)
 few = settings(max_examples=20)

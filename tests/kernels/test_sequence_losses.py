@@ -14,6 +14,8 @@ from minipref.fused.emulate import KernelFault, Traffic, load
 from minipref.fused.in_kernels import LOSSES_FILE, Kernels
 from minipref.fused.sources import needs, source
 
+pytestmark = pytest.mark.slow
+
 FORWARD_WARPS, BACKWARD_WARPS = THREADS // 32, BACKWARD_THREADS // 32
 PAIRS = ("dpo", "ipo", "simpo")
 LOSSES = (*PAIRS, "kto", "grpo")
