@@ -93,11 +93,8 @@ class Kernels:
         rows, vocabulary = logits.shape
         if not rows:
             return
-        in_place = out.data_ptr() == logits.data_ptr()
-        logits = in_rows(logits)
-        written = out if out.stride(1) == 1 else torch.empty_like(logits)
-        if in_place and written is not out:
-            written = logits
+        given, logits = logits, in_rows(logits)
+        written = place_for(out, given, logits)
         entropy = len(entropies) > 0
         strides = logits.stride(0), written.stride(0), d_logps.stride(0)
         self.launch(
@@ -218,8 +215,8 @@ class Kernels:
         sequences, tokens, vocabulary = logits.shape
         if not sequences:
             return
-        logits = in_rows(logits)  # a copy, if any, is not read after it is written over
-        written = out if out.stride(-1) == 1 else logits
+        given, logits = logits, in_rows(logits)
+        written = place_for(out, given, logits)
         strides = (*logits.stride()[:2], *written.stride()[:2], d_losses.stride(0))
         self.launch(
             LOSSES_FILE,
@@ -240,6 +237,16 @@ class Kernels:
 def in_rows(logits: Tensor) -> Tensor:
     """The logits themselves where each row's columns are neighbours, otherwise a copy."""
     return logits if logits.stride(-1) == 1 else logits.contiguous()
+
+
+def place_for(out: Tensor, given: Tensor, read: Tensor) -> Tensor:
+    """Where a kernel writes: `out`, or, where columns lie apart there, what nobody else reads.
+
+    `read` is what `in_rows` made of the logits that were `given`.
+    """
+    if out.stride(-1) == 1:
+        return out
+    return torch.empty_like(read) if read is given else read
 
 
 def inverse(temperature: float) -> np.float32:

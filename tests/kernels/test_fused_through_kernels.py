@@ -178,3 +178,16 @@ def test_rows_lie_along_x_and_blocks_of_a_row_along_y(rows, vocabulary):
 def test_each_thread_of_backward_has_four_loads_at_most(vocabulary, size):
     blocks = blocks_a_row(vocabulary, size)
     assert (blocks - 1) * 256 * 4 * 16 < vocabulary * size <= blocks * 256 * 4 * 16
+
+
+@given(rows=st.integers(1, 3), words=st.integers(2, 9), columns=st.booleans())
+def test_a_gradient_of_other_strides_leaves_the_logits_alone(rows, words, columns):
+    logits = torch.arange(rows * words).float().view(rows, words)
+    logits = logits.T.contiguous().T if columns else logits
+    before, targets, up = logits.clone(), torch.zeros(rows, dtype=torch.int64), torch.ones(rows)
+    kernels, out = backends.EMULATED, torch.empty(words, rows).T
+    logps, none, seen = kernels.logps_of_rows(logits, targets, 1.0, False)
+    kernels.write_gradient(out, logits, targets, logps, none, seen, up, none, 1.0)
+    assert torch.equal(logits, before)
+    expected = torch.nn.functional.one_hot(targets, words) - logits.softmax(-1)
+    assert torch.allclose(out, expected, atol=1e-6)
