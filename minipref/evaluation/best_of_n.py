@@ -60,6 +60,16 @@ def kl_bound(k: int) -> float:
     return math.log(k) - (k - 1) / k
 
 
+def win_rate(k: int) -> float:
+    """P(best-of-k beats one response of the base) = k / (k + 1), where no two rewards are equal.
+
+    Of k + 1 draws each is the best equally often, and the base holds one of them.
+    """
+    if k < 1:
+        raise ValueError(f"k: expected at least 1, got {k}")
+    return k / (k + 1)
+
+
 def frontier(rewards: Tensor) -> list[tuple[float, float]]:
     """(KL, reward) of best-of-1, 2, 4, ... up to the samples a prompt in `rewards` (prompts, n)."""
     powers = range(rewards.shape[1].bit_length())

@@ -9,7 +9,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minipref.evaluation.best_of_n import distribution, expected_best, frontier, kl_bound
+from minipref.evaluation.best_of_n import (
+    distribution,
+    expected_best,
+    frontier,
+    kl_bound,
+    win_rate,
+)
 
 
 @st.composite
@@ -105,3 +111,16 @@ def test_the_distribution_pays_what_the_law_says():
 def test_a_distribution_of_what(shape, n):
     with pytest.raises(ValueError, match="policy, rewards"):
         distribution(torch.full(shape, 0.5), torch.zeros(1, 2), n)
+
+
+@given(st.integers(1, 20), st.integers(0, 999))
+def test_the_best_of_k_beats_one_draw_k_times_in_k_plus_1(k, seed):
+    """Of many responses without ties, up to what a draw of the same one adds."""
+    many = 400
+    rewards = torch.randperm(many, generator=torch.Generator().manual_seed(seed))[None].double()
+    base = torch.full((1, many), 1 / many, dtype=torch.float64)
+    best = distribution(base, rewards, k)
+    beats = (rewards[0][:, None] > rewards[0]).double() + 0.5 * torch.eye(many)
+    assert float(best[0] @ beats @ base[0]) == pytest.approx(win_rate(k), abs=k / many)
+    with pytest.raises(ValueError, match="at least 1"):
+        win_rate(0)

@@ -1,4 +1,4 @@
-"""What is kept of a batch: right answers (RFT), or the best of each group (RAFT)."""
+"""What is kept of a batch: right answers (RFT), the best of each group (RAFT), or a draw (RSO)."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from minipref.data.bandit import Bandit
 from minipref.data.batch import Batch
 from minipref.data.streams import stream
-from minipref.feedback.kept import Accepted, Best
+from minipref.feedback.kept import Accepted, Best, RejectionSampled
 
 WORLD = Bandit(3, 5, seed=2)
 
@@ -58,3 +58,39 @@ def test_best_asks_for_groups_of_one_size():
     batch = Batch.of(WORLD, [WORLD.all_prompts[0]] * 3, ["r0"] * 3, torch.tensor([0, 0, 1]))
     with pytest.raises(ValueError, match="groups differ in size"):
         Best(WORLD.reward).label(batch, stream(0, "x"))
+
+
+@given(batches(), st.integers(1, 4), st.floats(0.05, 50), st.integers(0, 99))
+def test_rejection_sampling_keeps_so_many_different_rows_of_each_group(drawn, keep, beta, seed):
+    batch, reward = drawn
+    feedback = RejectionSampled(reward, keep, beta)
+    k = batch.by_group().shape[1]
+    if k < keep:
+        with pytest.raises(ValueError, match=f"{keep} are to be kept"):
+            feedback.label(batch, stream(seed, "x"))
+        return
+    kept = feedback.label(batch, stream(seed, "x"))
+    assert kept.groups.tolist() == batch.groups.unique().repeat_interleave(keep).tolist()
+    for rewards in batch.columns.get("rewards", torch.zeros(len(batch)))[batch.by_group()]:
+        found = feedback.accepted(rewards, stream(seed, "y")).tolist()
+        assert len(set(found)) == keep
+
+
+def test_rejection_sampling_draws_from_the_optimum():
+    """At many responses a group: shares are those of pi exp(r / beta) / Z."""
+    world = Bandit(1, 5, seed=7)
+    beta, count = 0.7, 60_000
+    said = torch.randint(5, (count,), generator=stream(0, "said"))  # a uniform policy
+    feedback = RejectionSampled(world.reward, keep=4000, beta=beta)
+    kept = said[feedback.accepted(world.rewards[0][said], stream(0, "kept"))]
+    shares = kept.bincount(minlength=5) / len(kept)
+    assert torch.allclose(shares.double(), world.optimum(beta)[0], atol=0.03)
+
+
+def test_a_tiny_beta_keeps_the_best_and_a_huge_one_the_first():
+    rewards = torch.tensor([0.1, 0.9, 0.5, 0.7])
+    reward = WORLD.reward
+    assert RejectionSampled(reward, 2, 1e-3).accepted(rewards, stream(0, "x")).tolist() == [1, 3]
+    assert RejectionSampled(reward, 2, 1e9).accepted(rewards, stream(0, "x")).tolist() == [0, 1]
+    with pytest.raises(ValueError, match="keep, beta"):
+        RejectionSampled(reward, 0)
