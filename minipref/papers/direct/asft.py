@@ -52,18 +52,19 @@ def measure(made: worlds.Setup, arms: Mapping[str, worlds.Learned]) -> dict[str,
     """The toy exactly; on chat, fresh pairs and answers to fresh prompts, at equal KL too."""
     found: dict[str, Estimate] = {}
     tried = {name: worlds.on_chat(made.chat, learned.chat) for name, learned in arms.items()}
-    target = min(max(point.kl for point in curve) for curve, _ in tried.values())
+    target = min(max(kl for kl, _ in curve) for curve, _ in tried.values())
     found["the equal KL"] = Estimate(target, unit="nats")
     for name, (curve, changes) in tried.items():
         found |= worlds.in_toy(arms[name].toy, made.epochs, name)
-        found[f"kl, {name}"] = Estimate(curve[-1].kl, unit="nats")
-        found[f"reward, {name}"] = Estimate.mean(curve[-1].rewards)
+        kl, earned = curve[-1]
+        found[f"kl, {name}"] = Estimate(kl, unit="nats")
+        found[f"reward, {name}"] = Estimate.mean(earned)
         for side, change in worlds.displaced(changes, target).items():
             found[f"change of the {side} at equal KL, {name}"] = change
     ours, _ = tried["asft"]
     for other in OTHERS:
         theirs, _ = tried[other]
-        found[f"win rate over {other}"] = paired(ours[-1].rewards, theirs[-1].rewards)
+        found[f"win rate over {other}"] = paired(ours[-1][1], theirs[-1][1])
         found[f"win rate over {other}, equal KL"] = win_rate_at_kl(ours, theirs, target)
         found[f"lead over {other}, equal KL"] = lead_at_kl(ours, theirs, target)
     return found

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...data.corpora import CHAT
 from ...evaluation.estimate import Estimate
 from ...evaluation.matched import reward_at_kl
-from ...evaluation.mixture import Measured
+from ...evaluation.mixture import Curve
 from ...evaluation.responses import rewards
 from ...losses import dpo
 from ...model.mlp import MLPPolicy
@@ -79,18 +79,18 @@ def in_toy(run: Run, epochs: int, name: str) -> dict[str, Estimate]:
 
 def on_chat(
     made: ChatPairs, policies: list[Transformer]
-) -> tuple[list[Measured], list[tuple[float, Tensor]]]:
+) -> tuple[Curve, list[tuple[float, Tensor]]]:
     """Of the base and the policies: KL and rewards; KL and how log-probs of fresh pairs changed.
 
     The changes are of the chosen and the rejected: (pairs, 2), nats a token.
     """
     before = mean_logps(made.base, made.fresh)
-    curve = [Measured(0.0, rewards(CHAT, made.own))]
+    curve = [(0.0, rewards(CHAT, made.own))]
     changes = [(0.0, torch.zeros_like(before))]
     for policy in policies:
         own = answers(made, policy)
         kl = divergence(made, policy, own).value
-        curve.append(Measured(kl, rewards(CHAT, own)))
+        curve.append((kl, rewards(CHAT, own)))
         changes.append((kl, mean_logps(policy, made.fresh) - before))
     return curve, changes
 

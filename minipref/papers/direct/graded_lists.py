@@ -20,7 +20,7 @@ from ...data.streams import dice, stream
 from ...data.work import count
 from ...evaluation.divergence import kl
 from ...evaluation.estimate import Estimate
-from ...evaluation.matched_samples import samples_at_kl
+from ...evaluation.mixture import at_kl
 from ...evaluation.ranking import kendall_tau
 from ...evaluation.responses import respond, rewards
 from ...feedback.grades import Grades
@@ -178,8 +178,8 @@ def compare(made: Lists, arms: Mapping[str, list[Read]], ours: str) -> dict[str,
     target = min(max(policy.kl for policy in policies) for policies in arms.values())
     for name, policies in arms.items():
         curve = [made.start, *policies]
-        rewards[name] = samples_at_kl([(point.kl, point.rewards) for point in curve], target)
-        taus[name] = samples_at_kl([(point.kl, point.taus) for point in curve], target)
+        rewards[name] = at_kl([(point.kl, point.rewards) for point in curve], target)
+        taus[name] = at_kl([(point.kl, point.taus) for point in curve], target)
         found[f"reward at equal KL, {name}"] = Estimate.mean(rewards[name])
         found[f"tau at equal KL, {name}"] = Estimate.mean(taus[name])
         for step, point in enumerate(curve):

@@ -12,7 +12,7 @@ from ...data.corpora import CHAT
 from ...data.streams import stream
 from ...evaluation.auc import auc
 from ...evaluation.estimate import Estimate
-from ...evaluation.mixtures import lead, mixed, shares_at_kl, wins
+from ...evaluation.mixture import at_kl, lead_at_kl, win_rate_at_kl
 from ...evaluation.responses import rewards
 from ...feedback.annotators import bt, tie
 from ...model.logprobs import sequence_logps
@@ -52,33 +52,28 @@ def learn(made: ChatPairs, ties: str, alpha: float = 0.0) -> list[Transformer]:
 
 def compare(made: ChatPairs, arms: Mapping[str, list[Transformer]]) -> dict[str, Estimate]:
     """Reward and wins at the largest KL that every arm reached; margins of fresh pairs."""
-    base = rewards(CHAT, made.own)
-    kls, earned = {}, {}
+    curves = {}
     for name, policies in arms.items():
-        own = [answers(made, policy) for policy in policies]
-        kls[name] = [
-            0.0,
-            *(divergence(made, *each).value for each in zip(policies, own, strict=True)),
-        ]
-        earned[name] = torch.stack([base, *(rewards(CHAT, batch) for batch in own)])
-    target = min(max(each) for each in kls.values())
+        curves[name] = [(0.0, rewards(CHAT, made.own))]
+        for policy in policies:
+            own = answers(made, policy)
+            curves[name].append((divergence(made, policy, own).value, rewards(CHAT, own)))
+    target = min(max(kl for kl, _ in curve) for curve in curves.values())
     found = {"chat, the equal KL": Estimate(target, unit="nats")}
     assert made.fresh.pairs is not None
     tied = made.fresh.columns["tie"][made.fresh.pairs[:, 0]]  # (pairs,)
-    shares = {name: shares_at_kl(each, target) for name, each in kls.items()}
-    at = {name: mixed(earned[name], shares[name]) for name in arms}  # (prompts,)
     for name, policies in arms.items():
-        found[f"chat, kl, {name}"] = Estimate(kls[name][-1], unit="nats")
-        found[f"chat, reward at equal KL, {name}"] = Estimate.mean(at[name])
+        found[f"chat, kl, {name}"] = Estimate(curves[name][-1][0], unit="nats")
+        found[f"chat, reward at equal KL, {name}"] = Estimate.mean(at_kl(curves[name], target))
         margins = implicit(made, policies[-1])
         found[f"chat, accuracy on decided pairs, {name}"] = Estimate.mean(
             (margins > 0).double()[~tied]
         )
         found[f"chat, AUC of ties, {name}"] = Estimate(auc(-margins.abs(), tied))
     for other in ("drop", "coin"):
-        found[f"chat, lead over {other}"] = lead(at["todo"], at[other])
-        won = wins(earned["todo"], earned[other], shares["todo"], shares[other])
-        found[f"chat, win rate over {other}"] = Estimate.mean(won)
+        both = curves["todo"], curves[other]
+        found[f"chat, lead over {other}"] = lead_at_kl(*both, target)
+        found[f"chat, win rate over {other}"] = win_rate_at_kl(*both, target)
     return found
 
 

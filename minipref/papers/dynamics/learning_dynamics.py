@@ -45,7 +45,7 @@ PAPER = Paper(
     algorithm="DPO by full-batch gradient descent",
 )
 AT = (0, 5, 10, 20, STEPS)  # where losses are looked at
-PAIRED, EVENED = ("together", "swapped"), ("alone", "together")
+PAIRED = ("together", "swapped")
 
 
 def setup(seed: int, scale: float) -> Setup:
@@ -127,7 +127,10 @@ CLAIMS = [
 CONTROL = Control(
     "ablation",
     "the classes of all behaviours stand equally far apart",
-    {name: partial(arm, moved=runs.equal) for name, arm in ARMS.items() if name in EVENED},
+    {
+        "alone": partial(runs.alone, moved=runs.equal),
+        "together": partial(runs.together, moved=runs.equal),
+    },
 )
 FIGURE = (
     Lines(
