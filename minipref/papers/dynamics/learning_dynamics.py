@@ -45,7 +45,7 @@ PAPER = Paper(
     algorithm="DPO by full-batch gradient descent",
 )
 AT = (0, 5, 10, 20, STEPS)  # where losses are looked at
-PAIRED = ("together", "swapped")
+PAIRED, EVENED = ("together", "swapped"), {"alone": runs.alone, "together": runs.together}
 
 
 def setup(seed: int, scale: float) -> Setup:
@@ -127,10 +127,7 @@ CLAIMS = [
 CONTROL = Control(
     "ablation",
     "the classes of all behaviours stand equally far apart",
-    {
-        "alone": partial(runs.alone, moved=runs.equal),
-        "together": partial(runs.together, moved=runs.equal),
-    },
+    {name: partial(arm, moved=runs.equal) for name, arm in EVENED.items()},
 )
 FIGURE = (
     Lines(
