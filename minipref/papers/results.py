@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..resources import ROOT
-from .catalogue import Entry
+from .catalogue import Entry, find
 from .fingerprint import fingerprint
 
 if TYPE_CHECKING:  # torch is not needed to read what is stored
@@ -28,6 +28,20 @@ def load(entry: Entry, folder: Path = FOLDER) -> Stored | None:
         return None
     stored: Stored = json.loads(path.read_text(encoding="utf-8"))
     return stored
+
+
+def told(key: str) -> str:
+    """What a row's stored runs say of its claims, a line each: for notebooks.
+
+    Raises ValueError for a row that does not exist, or was never run.
+    """
+    entry = find(key)
+    if (stored := load(entry)) is None:
+        raise ValueError(f"{key} was never run: `minipref reproduce --only {key}`")
+    return "\n".join(
+        f"{sum(claim['verdicts'])} of {len(claim['verdicts'])} seeds: {claim['says']}"
+        for claim in stored["claims"]
+    )
 
 
 def is_old(entry: Entry, stored: Stored) -> bool:

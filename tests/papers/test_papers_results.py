@@ -168,3 +168,13 @@ def test_every_row_is_on_the_map():
         assert f"[{entry.paper.number:03d} {entry.paper.key}]" in readme
     with pytest.raises(ValueError, match="expected <!-- map"):
         pages.with_map("# A page without a map")
+
+
+def test_what_a_row_says_is_told_in_lines():
+    lines = results.told("orpo").splitlines()
+    stored = results.load(find("orpo"))
+    assert [line.split(": ", 1)[1] for line in lines] == [c["says"] for c in stored["claims"]]
+    held = sum(stored["claims"][0]["verdicts"])
+    assert lines[0].startswith(f"{held} of {len(stored['claims'][0]['verdicts'])} seeds: ")
+    with pytest.raises(ValueError, match="no worked example"):
+        results.told("no-such-row")
