@@ -59,6 +59,18 @@ def test_what_is_listed_cannot_come_again_and_the_last_is_certain(seed):
 
 
 @given(seed=seeds)
+def test_each_place_is_the_next_word_after_all_that_stands_before_it(seed):
+    made, (prompts, people) = policy(seed), asked(seed, len(ORDERS))
+    choices = choice_logps(made, prompts, people, ORDERS)
+    for place in range(K - 1):
+        before = torch.cat([prompts, people.gather(1, ORDERS)[:, :place]], 1)
+        logits = made(before)[:, -1].gather(1, people)  # (lists, k)
+        left = choices[:, place] > -torch.inf
+        expected = logits.masked_fill(~left, -torch.inf).log_softmax(-1)
+        assert torch.allclose(choices[:, place][left], expected[left], atol=1e-4)
+
+
+@given(seed=seeds)
 def test_a_place_does_not_see_what_comes_later(seed):
     prompts, people = asked(seed, len(ORDERS))
     whole = choice_logps(policy(seed), prompts, people, ORDERS)
