@@ -18,7 +18,7 @@ from ...data.corpora import CHAT
 from ...data.streams import dice, stream
 from ...data.work import count
 from ...evaluation.estimate import Estimate
-from ...evaluation.paired_at_kl import Curve, at_kl, lead_at_kl
+from ...evaluation.mixture import at_kl, lead_at_kl
 from ...evaluation.responses import rewards
 from ...feedback.annotators import Annotator, bt
 from ...model.bases import get, load_base
@@ -141,8 +141,8 @@ def compare(made: TwoReferences, arms: Mapping[str, Learned]) -> dict[str, Estim
     reference is asked too, at the larger rate.
     """
     chat, start = made.chat, made.fresh[..., 0]
-    accuracy: dict[str, Curve] = {}
-    earned: dict[str, Curve] = {}
+    accuracy: dict[str, list[tuple[float, Tensor]]] = {}
+    earned: dict[str, list[tuple[float, Tensor]]] = {}
     found = {}
     for name, learned in arms.items():
         accuracy[name] = [(0.0, right(torch.zeros(len(start))))]
