@@ -23,7 +23,7 @@ from ...data.retrieve.facts import ENTITIES, STRANGERS
 from ...data.streams import stream
 from ...data.work import count
 from ...evaluation.estimate import Estimate
-from ...evaluation.matched_samples import samples_at_kl
+from ...evaluation.mixture import at_kl
 from ...evaluation.ranking import ndcg
 from ...losses import irpo_ranking, pro, s_dpo
 from ...model.fit import Metrics
@@ -229,8 +229,8 @@ def compare(made: Staff, arms: Mapping[str, list[Read]], ours: str) -> dict[str,
         values[name] = {
             "first": policies[-1].first,
             "list": policies[-1].list,
-            "first at equal KL": samples_at_kl([(at.kl, at.first) for at in curve], target),
-            "list at equal KL": samples_at_kl([(at.kl, at.list) for at in curve], target),
+            "first at equal KL": at_kl([(at.kl, at.first) for at in curve], target),
+            "list at equal KL": at_kl([(at.kl, at.list) for at in curve], target),
         }
         found |= {f"{what}, {name}": Estimate.mean(x) for what, x in values[name].items()}
         for step, at in enumerate(curve):
