@@ -314,14 +314,14 @@ print("the same at every length:", [f"{loss:.3f}" for loss in found])
 # %%
 from minipref.papers.results import told
 
-for key in ("orpo", "asft", "sdpo", "ln-dpo"):
+for key in ("orpo", "asft", "sdpo"):
     print(told(key), end="\n\n")
 
 # %% [markdown]
 # These rows were trained in the toy language `chat`, five seeds each, and compared at equal KL
 # (`RESULTS.md`). They say the same as the atlas. ORPO: likelihood does most of the work, the odds
 # ratio less than the paper has it. ASFT is its separable cousin. sDPO resets the reference, which
-# is a smaller $\beta$ under another name. LN-DPO divides by lengths.
+# is a smaller $\beta$ under another name.
 #
 # **A rule of thumb.** One response each: KTO, BCO. Labels surely wrong at times: a target (cDPO,
 # IPO). Chosen responses better than the model: hold them (ORPO, DPO + SFT, APO-zero). Model better
@@ -343,4 +343,4 @@ for key in ("orpo", "asft", "sdpo", "ln-dpo"):
 # do. D'Oosterlinck et al. 2024 (paper 064, arXiv 2408.06266): the figure of what APO does to either
 # likelihood.
 #
-# *Rows: 034.*
+# *Rows: 034, 046, 109.*

@@ -8,7 +8,7 @@
 # We measure with a ruler. Many pairs of answers, each with a **true gap** $d$ in reward, so that
 # Bradley and Terry's annotator says "first" with probability $\sigma(d)$. We train one margin for
 # each pair and read off the **fitted gap**. A good method's ruler is straight.
-# *Rows: 070, 039, 011, 100.*
+# *Rows: 070, 039, 100.*
 
 # %%
 import torch
@@ -325,7 +325,7 @@ print("either right: no bias")
 # %%
 from minipref.papers.results import told
 
-for key in ("robust-dpo", "todo", "dove", "drpo"):
+for key in ("robust-dpo", "todo", "drpo"):
     print(told(key), end="\n\n")
 
 # %% [markdown]

@@ -86,7 +86,7 @@ TAXONOMY = (
     Leaf("PRO", OFFLINE, "offline DPO", "code:minipref.losses.pro", "2306.17492"),
     Leaf("R-DPO", OFFLINE, "offline DPO", "loss:lr_dpo", "2403.19159", "pair", True),
     Leaf("rDPO", OFFLINE, "offline DPO", "row:robust-dpo", "2403.00409"),
-    Leaf("sDPO", OFFLINE, "offline DPO", "planned: row 046"),
+    Leaf("sDPO", OFFLINE, "offline DPO", "row:sdpo", "2403.19270"),
     Leaf("VPO", OFFLINE, "offline DPO", "loss:vpo", "2405.19320", "pair", True),
     Leaf("Mallows-DPO", OFFLINE, "offline DPO", "loss:mallows_dpo", "2405.14953", "pair", True),
     Leaf("RainbowPO", OFFLINE, "offline DPO", "loss:rainbow_po", "2410.04203", "pair", True),
