@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...algorithm.direct.to_the_end import dpo_to_the_end
 from ...data.bandit import Bandit
 from ...data.streams import stream
-from ...data.work import count
 from ...evaluation.estimate import Estimate
-from ...losses import dpo, mixed_reference
+from ...losses import mixed_reference
 from ...model.tabular import TabularPolicy
 
 PROMPTS, RESPONSES, REFERENCES, BETA, TRIED = 4, 6, 3, 0.5, 400
@@ -69,26 +69,7 @@ def trained(made: ManyReferences, reference: Tensor) -> Tensor:
     policy = TabularPolicy(PROMPTS, RESPONSES).double()
     rewards = made.bandit.rewards
     preferred = (rewards[:, :, None] - rewards[:, None, :]).sigmoid()  # (prompts, a, b), exact
-    prompts, a, b = preferred.isfinite().nonzero().T
-    optimizer = torch.optim.LBFGS(
-        policy.parameters(),
-        max_iter=300,
-        tolerance_grad=1e-12,
-        tolerance_change=0.0,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        logps = policy.logits().log_softmax(1)
-        known = reference[prompts, a], reference[prompts, b]
-        losses = dpo(logps[prompts, a], logps[prompts, b], *known, beta=BETA)
-        loss = (preferred[prompts, a, b] * losses).sum()
-        loss.backward()
-        count(trained=len(prompts))
-        return loss
-
-    optimizer.step(closure)
+    dpo_to_the_end(policy, reference, preferred, beta=BETA)
     return policy.logits().detach().log_softmax(1)
 
 

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from ...algorithm.direct.stepwise import stepwise
+from ...algorithm.direct.to_the_end import dpo_to_the_end
 from ...data.bandit import Bandit
 from ...data.streams import stream
 from ...data.work import count
 from ...evaluation.estimate import Estimate
-from ...losses import dpo
 from ...model.tabular import TabularPolicy
 
 BETA, TEMPERATURES = 2.0, (0.5, 1.0, 2.0, 4.0)  # of the annotators, one a chunk
@@ -38,30 +38,6 @@ def table(seed: int) -> Table:
     return Table(Bandit(4, 6, seed), start)
 
 
-def to_the_end(policy: TabularPolicy, reference: Tensor, preferred: Tensor) -> None:
-    """DPO on all pairs, each weighted by P(a preferred to b): (prompts, responses, responses)."""
-    prompts, a, b = preferred.isfinite().nonzero().T
-    optimizer = torch.optim.LBFGS(
-        policy.parameters(),
-        max_iter=300,
-        tolerance_grad=1e-12,
-        tolerance_change=0.0,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        logps = policy.logits().log_softmax(1)  # (prompts, responses)
-        pair, ref = (logps[prompts, a], logps[prompts, b]), (reference[prompts, a],)
-        losses = dpo(*pair, *ref, reference[prompts, b], beta=BETA)
-        loss = (preferred[prompts, a, b] * losses).sum()
-        loss.backward()
-        count(trained=len(prompts))
-        return loss
-
-    optimizer.step(closure)
-
-
 def steps(made: Table, temperatures: Sequence[float], moving: bool = True) -> Tensor:
     """log M_0, ..., log M_T (T + 1, prompts, responses); without `moving`, all against M_0."""
     first = made.start.logits().log_softmax(1).detach()
@@ -69,7 +45,7 @@ def steps(made: Table, temperatures: Sequence[float], moving: bool = True) -> Te
     def train(policy: TabularPolicy, reference: TabularPolicy, temperature: float) -> None:
         gap = (made.bandit.rewards[:, :, None] - made.bandit.rewards[:, None, :]) / temperature
         last = reference.logits().log_softmax(1).detach()
-        to_the_end(policy, last if moving else first, gap.sigmoid())
+        dpo_to_the_end(policy, last if moving else first, gap.sigmoid(), beta=BETA)
 
     models = stepwise(made.start, temperatures, train)
     count(settings=1)

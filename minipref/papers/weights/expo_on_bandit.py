@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...algorithm.direct.to_the_end import dpo_to_the_end
 from ...algorithm.weights.extrapolation import extrapolate
 from ...data.bandit import Bandit
 from ...data.streams import stream
-from ...data.work import count
-from ...losses import dpo
 from ...model.tabular import TabularPolicy
 
 BETA, ALPHAS = 1.0, (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -48,26 +47,7 @@ def optimum(made: Tables) -> TabularPolicy:
     policy = copy.deepcopy(made.start)
     rewards, reference = made.bandit.rewards, made.start.logits().log_softmax(1).detach()
     preferred = (rewards[:, :, None] - rewards[:, None, :]).sigmoid()  # (prompts, a, b)
-    prompts, a, b = preferred.isfinite().nonzero().T
-    optimizer = torch.optim.LBFGS(
-        policy.parameters(),
-        max_iter=300,
-        tolerance_grad=1e-12,
-        tolerance_change=0.0,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        logps = policy.logits().log_softmax(1)  # (prompts, responses)
-        pair, ref = (logps[prompts, a], logps[prompts, b]), (reference[prompts, a],)
-        losses = dpo(*pair, *ref, reference[prompts, b], beta=BETA)
-        loss = (preferred[prompts, a, b] * losses).sum()
-        loss.backward()
-        count(trained=len(prompts))
-        return loss
-
-    optimizer.step(closure)
+    dpo_to_the_end(policy, reference, preferred, beta=BETA)
     return policy
 
 
