@@ -283,6 +283,41 @@ def ipo_comes_to_rest_and_dpo_never_does(tau, beta, delta):
 
 print(survives(ipo_comes_to_rest_and_dpo_never_does))
 
+# %% [markdown] tags=["derivation"]
+# ## What if we count the votes?
+#
+# IPO has one target for every pair, whoever wins by however much. **iREPO** (paper 022) asks
+# several people about a pair, and makes the log-odds of the share $\hat P$ that voted for the
+# chosen its target:
+#
+# $$\Bigl(\beta\Delta - \log \frac{\hat P}{1 - \hat P}\Bigr)^2$$
+#
+# A pair in doubt is told to stay, a clear one has an end. Where $\hat P$ is exact, this minimum is
+# DPO's; the way there is another, since a square never saturates. *Rows: 022.*
+
+# %% tags=["check", "property"]
+from minipref.losses import irepo
+from minipref.papers.results import told
+
+
+@law
+@given(share=st.floats(0.05, 0.95), beta=st.floats(0.1, 2))
+def counted_votes_and_labels_rest_at_one_margin(share, beta):
+    share, none = torch.tensor([share]).double(), torch.zeros(1).double()
+    rest = share.logit() / beta  # a difference of log-ratios
+    assert torch.allclose(irepo(rest, none, none, none, share, beta=beta), none, atol=1e-9)
+    as_labelled, swapped = (
+        gradient_coefficient(dpo, gap, none, none, none, beta=beta)["chosen_logps"]
+        for gap in (rest, -rest)
+    )
+    assert torch.allclose(share * as_labelled, (1 - share) * swapped)
+
+
+print(survives(counted_votes_and_labels_rest_at_one_margin))
+
+# %%
+print(told("irepo"))
+
 # %% [markdown] tags=["exercise"]
 # ## A planted bug: "loss stuck at 0.6931"
 #
