@@ -36,6 +36,10 @@ PAPER = Paper(
     data="6000 pairs of a uniform policy; 1500 pairs of the base's own answers",
     feedback="Bradley-Terry labels; a judge of the policy's own samples",
     algorithm="REINFORCE on the judge's win rates, corrected by the labels; a KL to the reference",
+    limit="On `chat`, at 0.9 nats, DRPO gains 0.32 to 0.45 with the learnt judge, DPO 0.26 to "
+    "0.41, the labels alone 0.39 to 0.47; 0.15 can be seen. The judge has read the same labels "
+    "and is right in 0.6 of fresh pairs: he adds little to them. A wrong reference was tried on "
+    "the bandit alone, and DPO is hardly worse for it.",
 )
 setup = drpo_arms.setup
 ARMS: dict[str, Arm] = {
