@@ -38,8 +38,8 @@ PAPER = Paper(
     data="two responses of the policy itself to each prompt, sampled anew in every round",
     feedback="one, three or nine Bradley-Terry votes a pair, counted and smoothed",
     algorithm="squared loss to the log-odds of the votes, in rounds",
-    limit="The headline is the bandit's. On `chat`, after two rounds of 682 pairs, a seed can "
-    "show a lead of 0.1 of reward at equal KL.",
+    limit="The headline is the bandit's. On `chat`, after two rounds of 682 pairs, it leads DPO by "
+    "0.00, -0.02, 0.11, 0.09 and 0.02 of reward at 0.6 to 0.7 nats, where 0.1 can be seen.",
 )
 
 

@@ -8,9 +8,8 @@ log-prob may differ from the first one's by a few per cent.
 On the bandit the bound, its optimum and the price of the bound are exact. On `chat` a weak policy,
 which has read less than a tenth of what `chat-nano` has, learns from 500 pairs of its own answers
 with `chat-nano` as its second reference. Accuracy is that of log(pi / start) on fresh pairs in the
-true order, for all arms alike, and compared, as reward is, at equal KL from the start. The official
-code puts each weight on the other reference; here they stand as in the paper. beta is 0.5, not 0.1:
-answers are ten words long, and log-ratios as much smaller.
+true order; it is compared, as reward is, at equal KL from the start. Weights stand as in the paper
+(the official code swaps them); beta is 0.5, not 0.1, as answers are ten words long.
 """
 
 from __future__ import annotations
@@ -38,7 +37,8 @@ PAPER = Paper(
     data="500 pairs of the weak policy's own answers",
     feedback="Bradley-Terry labels at temperature 0.5",
     algorithm="DPO from the harmonic mean of two references, the second clipped near the first",
-    limit="",
+    limit="It orders fresh pairs better than DPO from its start by 0.00 to 0.02, than Multi-DPO by "
+    "-0.005 to 0.006. Found on seed 100: from a start as good as `chat-nano` all were equal.",
 )
 BASELINES = ("first", "multi")
 
