@@ -122,6 +122,32 @@ PLANS = {
             "Judge a stored result, and reproduce it.",
         ),
     ),
+    "15": Plan(
+        ("04",),
+        (
+            "Say what a thumb, a pair and a ranking each teach for an answer read.",
+            "Show that a classifier of good and bad bounds DPO, and where it is tightest.",
+            "Write Plackett-Luce, and say what PRO and IRPO add to it.",
+        ),
+    ),
+    "16": Plan(
+        ("04",),
+        (
+            "Work out where DPO's margin rests under flips, dropped ties and tossed ones.",
+            "Put a model of the slip into the loss, and say what it costs not to know its rate.",
+            "Say what labels across prompts know that others do not.",
+            "Explain why a doubly robust estimate needs only one of two models.",
+        ),
+    ),
+    "17": Plan(
+        ("05",),
+        (
+            "Say which words of an answer a step of DPO moves, and why.",
+            "Predict displacement before training, and ask what else the score knows.",
+            "Say what decides how fast a behaviour is learnt.",
+            "Read SFT, f-SFT and DPO by how long they go on pulling.",
+        ),
+    ),
 }
 
 
