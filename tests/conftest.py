@@ -1,6 +1,7 @@
 """One torch thread a worker, and hypothesis without a clock or a database."""
 
 import os
+import sys
 
 import pytest
 import torch
@@ -37,3 +38,11 @@ def pytest_collection_modifyitems(items):
             for name, item in cases:
                 if name not in first.values():
                     item.add_marker("slow")
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays_open():
+    """Cells of notebooks draw, and nobody looks: matplotlib warns from the twentieth figure on."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

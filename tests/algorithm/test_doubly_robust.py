@@ -5,7 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minipref.algorithm.online.doubly_robust import DoublyRobust, JudgedPairs, WithSamples, parts
+from minipref.algorithm.online.doubly_robust import (
+    BASELINE,
+    DoublyRobust,
+    JudgedPairs,
+    WithSamples,
+    parts,
+)
 from minipref.algorithm.sources import Stored
 from minipref.data.bandit import Bandit
 from minipref.data.batch import Batch
@@ -67,17 +73,12 @@ def test_the_judge_is_asked_about_pairs_and_samples(seed):
 
 @given(SEEDS, st.booleans())
 def test_one_step_raises_the_chosen_where_the_judge_knows_nothing(seed, swap):
-    """g = 1/2 and no samples' gradient: the correction is all there is."""
+    """g = 1/2, which is the baseline of the samples: the correction is all there is."""
     world, batch = drawn(seed, pairs=1)
     policy = policy_of(seed)
     batch = JudgedPairs(Rewards(lambda x, y: 0.0)).label(batch, stream(seed, "y"))
     if swap:
         batch = batch.with_pairs(batch.pairs.flip(1))
-    zero = torch.zeros_like(batch.columns["probabilities"])
-    sampled = batch.columns["sampled"]
-    batch = batch.with_columns(
-        probabilities=torch.where(sampled, zero, batch.columns["probabilities"])
-    )
     objective = DoublyRobust(policy, beta=0.0)
     objective(policy, batch)[0].backward()
     prompt = batch.prompts[int(batch.pairs[0, 0])].index
@@ -105,12 +106,12 @@ def test_the_ratio_is_to_who_is_taken_for_the_writer():
             odds[row] /= times
             believed.table[prompt] = odds.log().float() - torch.logsumexp(odds.log(), 0).float()
 
-        def only_the_chosen(chosen_logps, ref_chosen_logps, **rest):
-            ratio = (chosen_logps - ref_chosen_logps).detach().exp().clamp(max=rest["clip"])
-            return ratio
+        def ratio_alone(chosen_logps, ref_chosen_logps, sampled_logps, clip, **rest):
+            ratio = (chosen_logps - ref_chosen_logps).exp().clamp(max=clip)
+            return ratio - BASELINE * sampled_logps.mean(1)
 
-        loss = DoublyRobust(believed, clip=2.5, loss=only_the_chosen)(policy, batch)[0]
-        pushes.append(float(loss))
+        loss = DoublyRobust(believed, clip=2.5, loss=ratio_alone)(policy, batch)[0]
+        pushes.append(float(loss.detach()))
     assert pushes[0] < pushes[1] <= pushes[2] == pytest.approx(2.5)
 
 
