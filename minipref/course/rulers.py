@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from ..evaluation.doubly_robust import doubly_robust
+from ..evaluation.doubly_robust import doubly_robust, moments
 from ..losses import todo
 
 Loss = Callable[..., Tensor]
@@ -69,17 +69,15 @@ class TwoChances:
         """Summed over every pair and label. Errors are shares, of nonsense and of a stranger."""
         judge = (1 - judge_error) * self.truth + judge_error * self.nonsense
         believed = (1 - reference_error) * self.writer + reference_error * self.stranger
-        first, second, wins = torch.cartesian_prod(*map(torch.arange, (5, 5, 2))).T
-        asked, ratios = self.policy @ judge, self.policy / believed
-        values = doubly_robust(
-            sampled=torch.stack([asked[first], asked[second]], 1),
-            ratios=torch.stack([ratios[first], ratios[second]], 1),
-            first_wins=wins,
-            probabilities=torch.stack([judge[first, second], judge[second, first]], 1),
+        bias, _ = moments(
+            doubly_robust,
+            policy=self.policy,
+            writer=self.writer,
+            believed=believed,
+            truth=self.truth,
+            judged=judge,
         )
-        label = torch.where(wins.bool(), self.truth[first, second], self.truth[second, first])
-        estimate = (self.writer[first] * self.writer[second] * label * values).sum()
-        return float(estimate - self.policy @ self.truth @ self.writer)
+        return bias
 
     def biases(self, errors: Sequence[float]) -> Tensor:
         """(judge, reference)."""

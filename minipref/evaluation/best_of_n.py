@@ -13,8 +13,7 @@ from .estimate import Estimate
 def expected_best(rewards: Tensor, k: int) -> Estimate:
     """Expected best reward of k samples, from n >= k of them a prompt.
 
-    Every subset of k counts alike: the i-th smallest of n is the best of C(i - 1, k - 1) subsets
-    out of C(n, k), so that the estimate is unbiased and uses all n.
+    Every subset of k counts alike (`chances`), so that the estimate is unbiased and uses all n.
 
     Args:
         rewards: (prompts, n).
@@ -25,9 +24,14 @@ def expected_best(rewards: Tensor, k: int) -> Estimate:
     n = rewards.shape[1]
     if not 1 <= k <= n:
         raise ValueError(f"k: expected 1 to {n}, the samples a prompt, got {k}")
-    weights = [math.comb(i, k - 1) / math.comb(n, k) for i in range(n)]
-    best = rewards.double().sort(1).values @ torch.tensor(weights, dtype=torch.float64)
+    best = rewards.double().sort(1).values @ chances(n, k)
     return Estimate.mean(best)
+
+
+def chances(n: int, k: int) -> Tensor:
+    """P(the i-th worst of n is the best of k of them), C(i - 1, k - 1) / C(n, k): (n,)."""
+    shares = [math.comb(i, k - 1) / math.comb(n, k) for i in range(n)]
+    return torch.tensor(shares, dtype=torch.float64)
 
 
 def distribution(policy: Tensor, rewards: Tensor, n: int) -> Tensor:

@@ -6,11 +6,10 @@ between, are one curve: the expected value of the best of m settings drawn at ra
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
+from . import best_of_n
 from .estimate import Estimate
 
 
@@ -30,10 +29,9 @@ def chances(judged: Tensor, tries: int) -> Tensor:
             f"got {tuple(judged.shape)} and {tries}"
         )
     n = len(judged)
-    shares = [math.comb(i, tries - 1) / math.comb(n, tries) for i in range(n)]
     levels, level, size = judged.unique(sorted=True, return_inverse=True, return_counts=True)
     of_level = torch.zeros(len(levels), dtype=torch.float64)
-    of_level.index_add_(0, level.sort().values, torch.tensor(shares, dtype=torch.float64))
+    of_level.index_add_(0, level.sort().values, best_of_n.chances(n, tries))
     return (of_level / size)[level]
 
 

@@ -10,6 +10,8 @@ standard error. Source: Xu et al. 2025, arXiv 2506.01183 (paper 100).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -57,6 +59,39 @@ def doubly_robust(
     _fits(sampled=sampled, ratios=ratios, first_wins=first_wins, probabilities=probabilities)
     errors = _labels(first_wins) - probabilities  # (pairs, 2)
     return direct_method(sampled) + (ratios * errors).mean(1)
+
+
+def moments(
+    estimate: Callable[..., Tensor],
+    *,
+    policy: Tensor,
+    writer: Tensor,
+    believed: Tensor,
+    truth: Tensor,
+    judged: Tensor,
+) -> tuple[float, float]:
+    """Bias and standard deviation of one pair's estimate: exact, over every pair and label.
+
+    Args:
+        estimate: of `sampled`, `ratios`, `first_wins` and `probabilities`, as `doubly_robust`.
+        policy: (responses,) probabilities; how often it beats the writer is what is told.
+        writer, believed: (responses,) who wrote the pairs, and who is taken to have.
+        truth, judged: (responses, responses) P(first preferred), by the labels and by the judge.
+    """
+    each = torch.arange(len(policy))
+    first, second, wins = torch.cartesian_prod(each, each, torch.arange(2)).T
+    sampled, ratios = policy @ judged, policy / believed  # (responses,) each
+    values = estimate(
+        sampled=torch.stack([sampled[first], sampled[second]], 1),
+        ratios=torch.stack([ratios[first], ratios[second]], 1),
+        first_wins=wins,
+        probabilities=torch.stack([judged[first, second], judged[second, first]], 1),
+    )  # (pairs,)
+    label = torch.where(wins.bool(), truth[first, second], truth[second, first])
+    weight = writer[first] * writer[second] * label
+    mean = (weight * values).sum()
+    spread = (weight * (values - mean).square()).sum().sqrt()
+    return float(mean - policy @ truth @ writer), float(spread)
 
 
 def _labels(first_wins: Tensor) -> Tensor:

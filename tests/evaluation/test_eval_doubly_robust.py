@@ -5,7 +5,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minipref.evaluation.doubly_robust import direct_method, doubly_robust, importance_sampling
+from minipref.evaluation.doubly_robust import (
+    direct_method,
+    doubly_robust,
+    importance_sampling,
+    moments,
+)
 
 K = 4
 LOGITS = st.lists(st.floats(-2, 2), min_size=K, max_size=K)
@@ -102,6 +107,20 @@ def test_the_two_that_need_one_thing_right(ours, reference, table):
     assert expected(direct, reference, truth) == pytest.approx(right)
     weighed = importance_sampling(known["ratios"], known["first_wins"])
     assert expected(weighed, reference, truth) == pytest.approx(right)
+
+
+@given(LOGITS, LOGITS, LOGITS, TABLE, TABLE)
+def test_the_moments_are_those_over_every_pair_and_label(ours, reference, believed, table, judged):
+    ours, reference, believed = policy(ours), policy(reference), policy(believed)
+    truth, wrong = judge(table), judge(judged)
+    values = doubly_robust(**inputs(ours, believed, wrong))
+    mean = expected(values, reference, truth)
+    bias, spread = moments(
+        doubly_robust, policy=ours, writer=reference, believed=believed, truth=truth, judged=wrong
+    )
+    assert bias == pytest.approx(mean - win_rate(ours, reference, truth), abs=1e-12)
+    square = expected((values - mean).square(), reference, truth)
+    assert spread == pytest.approx(square**0.5, abs=1e-9)
 
 
 def test_by_hand():

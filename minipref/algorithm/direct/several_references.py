@@ -12,7 +12,6 @@ policy's initial model: the others are trusted only as far as they stay near it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -97,7 +96,7 @@ def labelled(pairs: Batch, **columns: Tensor) -> Batch:
     for name, values in columns.items():
         column = values.new_zeros(len(pairs), *values.shape[2:])
         column[pairs.pairs] = values
-        pairs = replace(pairs, columns=pairs.columns | {name: column})
+        pairs = pairs.with_columns(**{name: column})
     return pairs
 
 

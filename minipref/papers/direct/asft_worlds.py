@@ -9,15 +9,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ...data.corpora import CHAT
 from ...evaluation.estimate import Estimate
 from ...evaluation.matched import reward_at_kl
 from ...evaluation.mixture import Curve
-from ...evaluation.responses import rewards
 from ...losses import dpo
 from ...model.mlp import MLPPolicy
 from ...model.transformer import Transformer
-from ..chat_pairs import ChatPairs, answers, chat_pairs, divergence, tuned
+from ..chat_curves import reward_curve
+from ..chat_pairs import ChatPairs, chat_pairs, tuned
 from ..dynamics.three_d_toy import Run, pretrain, train
 from ..paper import Arm
 from .orpo import mean_logps
@@ -84,15 +83,10 @@ def on_chat(
 
     The changes are of the chosen and the rejected: (pairs, 2), nats a token.
     """
-    before = mean_logps(made.base, made.fresh)
-    curve = [(0.0, rewards(CHAT, made.own))]
-    changes = [(0.0, torch.zeros_like(before))]
-    for policy in policies:
-        own = answers(made, policy)
-        kl = divergence(made, policy, own).value
-        curve.append((kl, rewards(CHAT, own)))
-        changes.append((kl, mean_logps(policy, made.fresh) - before))
-    return curve, changes
+    curve, before = reward_curve(made, policies), mean_logps(made.base, made.fresh)
+    moved = [mean_logps(policy, made.fresh) - before for policy in policies]
+    kls = [kl for kl, _ in curve]
+    return curve, list(zip(kls, [torch.zeros_like(before), *moved], strict=True))
 
 
 def displaced(changes: list[tuple[float, Tensor]], kl: float) -> dict[str, Estimate]:

@@ -16,7 +16,12 @@ from torch import Tensor
 from ...data.bandit import Bandit
 from ...data.streams import stream
 from ...data.work import count
-from ...evaluation.doubly_robust import direct_method, doubly_robust, importance_sampling
+from ...evaluation.doubly_robust import (
+    direct_method,
+    doubly_robust,
+    importance_sampling,
+    moments,
+)
 from ...evaluation.estimate import Estimate
 from ...evaluation.matched import temperature_at_kl
 from ...losses import dpo, drpo
@@ -94,28 +99,23 @@ ESTIMATES: dict[str, Loss] = {
 }
 
 
-def moments(made: BanditPairs, estimate: Loss, judge: str, reference: str) -> tuple[float, float]:
+def told(made: BanditPairs, estimate: Loss, judge: str, reference: str) -> tuple[float, float]:
     """Size of the bias and standard deviation of one pair's estimate, exact; means over prompts.
 
     What is told is the win rate of the optimum at beta 1.5.
     """
-    truth, judged = made.judges["right"], made.judges[judge]
-    written, believed = made.references["right"], made.references[reference]
-    first, second, wins = torch.cartesian_prod(*map(torch.arange, (RESPONSES, RESPONSES, 2))).T
     biases, spreads = [], []
     for x, policy in enumerate(made.world.optimum(1.5)):
-        sampled, ratios = policy @ judged[x], policy / believed[x]  # (responses,) each
-        values = estimate(
-            sampled=torch.stack([sampled[first], sampled[second]], 1),
-            ratios=torch.stack([ratios[first], ratios[second]], 1),
-            first_wins=wins,
-            probabilities=torch.stack([judged[x, first, second], judged[x, second, first]], 1),
-        )  # (pairs,)
-        label = torch.where(wins.bool(), truth[x, first, second], truth[x, second, first])
-        weight = written[x, first] * written[x, second] * label
-        mean = (weight * values).sum()
-        biases.append(float((mean - policy @ truth[x] @ written[x]).abs()))
-        spreads.append(float((weight * (values - mean).square()).sum().sqrt()))
+        bias, spread = moments(
+            estimate,
+            policy=policy,
+            writer=made.references["right"][x],
+            believed=made.references[reference][x],
+            truth=made.judges["right"][x],
+            judged=made.judges[judge][x],
+        )
+        biases.append(abs(bias))
+        spreads.append(spread)
     return sum(biases) / PROMPTS, sum(spreads) / PROMPTS
 
 
@@ -123,7 +123,7 @@ def estimated(made: BanditPairs) -> dict[str, Estimate]:
     """Bias and spread of the three estimates in the four cells."""
     found = {}
     for (name, estimate), (judge, reference) in product(ESTIMATES.items(), CELLS):
-        bias, spread = moments(made, estimate, judge, reference)
+        bias, spread = told(made, estimate, judge, reference)
         found[f"bias of {name}, {cell(judge, reference)}"] = Estimate(bias)
         found[f"spread of {name}, {cell(judge, reference)}"] = Estimate(spread)
     return found

@@ -13,11 +13,11 @@ from ...data.streams import stream
 from ...evaluation.auc import auc
 from ...evaluation.estimate import Estimate
 from ...evaluation.mixture import at_kl, lead_at_kl, win_rate_at_kl
-from ...evaluation.responses import rewards
 from ...feedback.annotators import bt, tie
 from ...model.logprobs import sequence_logps
 from ...model.transformer import Transformer
-from ..chat_pairs import ChatPairs, answers, chat_pairs, divergence, tuned
+from ..chat_curves import reward_curve
+from ..chat_pairs import ChatPairs, chat_pairs, tuned
 
 BAND, BETA = 1.5, 0.1  # nats of the annotator's log-odds: a third of the pairs tie
 # Tossed ties push to and fro: a larger rate brings them as many nats away.
@@ -52,12 +52,7 @@ def learn(made: ChatPairs, ties: str, alpha: float = 0.0) -> list[Transformer]:
 
 def compare(made: ChatPairs, arms: Mapping[str, list[Transformer]]) -> dict[str, Estimate]:
     """Reward and wins at the largest KL that every arm reached; margins of fresh pairs."""
-    curves = {}
-    for name, policies in arms.items():
-        curves[name] = [(0.0, rewards(CHAT, made.own))]
-        for policy in policies:
-            own = answers(made, policy)
-            curves[name].append((divergence(made, policy, own).value, rewards(CHAT, own)))
+    curves = {name: reward_curve(made, policies) for name, policies in arms.items()}
     target = min(max(kl for kl, _ in curve) for curve in curves.values())
     found = {"chat, the equal KL": Estimate(target, unit="nats")}
     assert made.fresh.pairs is not None
