@@ -130,6 +130,15 @@ def sample(
     return Batch(tuple(asked), texts, rows, groups, {"prompt_index": index})
 
 
+class Asking(Protocol):
+    """A source that asks the policy some of its prompts: columns["prompt_index"] says which."""
+
+    @property
+    def prompts(self) -> list[Any]: ...
+
+    def batch(self, policy: Policy, step: int, rng: torch.Generator) -> Batch: ...
+
+
 @dataclass
 class Replay:
     """A batch of `source`, labelled by `feedback`, kept for several passes of minibatches.
@@ -138,7 +147,7 @@ class Replay:
     makes PPO out of a policy-gradient loss.
     """
 
-    source: Sampled
+    source: Asking
     feedback: Any
     passes: int = 4
     minibatches: int = 1
@@ -150,9 +159,11 @@ class Replay:
         part = step % (self.passes * self.minibatches)
         if part == 0:
             collected = self.feedback.label(self.source.batch(policy, step, rng), rng)
-            with torch.no_grad():
-                old = token_logps(policy, collected.rows)  # (rows, length)
-            self._held = collected.with_columns(old_token_logps=old)
+            if "old_token_logps" not in collected.columns:
+                with torch.no_grad():
+                    old = token_logps(policy, collected.rows)  # (rows, length)
+                collected = collected.with_columns(old_token_logps=old)
+            self._held = collected
         assert self._held is not None
         groups = self._held.by_group()  # (groups, per_prompt)
         if part % self.minibatches == 0:

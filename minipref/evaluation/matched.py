@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
+from ..data.bandit import Bandit
 from .estimate import Estimate
 
 Point = tuple[float, Estimate]  # KL in nats, reward there
@@ -59,3 +60,20 @@ def temperature_at_kl(logits: Tensor, kl: float) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if reached(middle) < kl else (low, middle)
     return 2 / (low + high)
+
+
+def share_of_optimum(bandit: Bandit, policy: Tensor) -> float:
+    """How much a policy earned of what the best one with its KL earns, both above uniform.
+
+        (E_policy r - E_uniform r) / (E_best r - E_uniform r), best = Gibbs at KL(policy || uniform)
+
+    Args:
+        bandit: whose rewards are meant.
+        policy: (prompts, responses) probabilities, not uniform.
+
+    Raises: ValueError for a policy that has not moved, or went where no Gibbs policy is.
+    """
+    temperature = temperature_at_kl(bandit.rewards, bandit.kl(policy))
+    start = bandit.expected_reward(bandit.uniform())
+    best = bandit.expected_reward(bandit.optimum(temperature))
+    return (bandit.expected_reward(policy) - start) / (best - start)
