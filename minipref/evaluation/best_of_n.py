@@ -28,6 +28,27 @@ def expected_best(rewards: Tensor, k: int) -> Estimate:
     return Estimate.mean(best)
 
 
+def of_the_best(by: Tensor, values: Tensor, k: int) -> Tensor:
+    """What else the best of k samples has: `values` of the one that is best `by` another number.
+
+    `expected_best` where somebody chooses by a reward model and is paid in true reward.
+
+    Args:
+        by: (prompts, n), what is chosen by.
+        values: the same shape, what is wanted.
+        k: how many are drawn to choose from, at most n.
+
+    Returns: (prompts,) float64, the mean over all subsets of k.
+    """
+    if by.dim() != 2 or by.shape != values.shape or not 1 <= k <= by.shape[1]:
+        raise ValueError(
+            f"by, values, k: expected (prompts, n) alike and 1 <= k <= n, "
+            f"got {tuple(by.shape)}, {tuple(values.shape)} and {k}"
+        )
+    order = by.argsort(dim=1, stable=True)
+    return values.double().gather(1, order) @ chances(by.shape[1], k)
+
+
 def chances(n: int, k: int) -> Tensor:
     """P(the i-th worst of n is the best of k of them), C(i - 1, k - 1) / C(n, k): (n,)."""
     shares = [math.comb(i, k - 1) / math.comb(n, k) for i in range(n)]

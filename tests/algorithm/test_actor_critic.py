@@ -1,4 +1,4 @@
-"""PPO with a critic: what is expected, what is an advantage, what is trained, and how far it gets."""
+"""PPO with a critic: what is expected, what is an advantage, what is trained, how far it gets."""
 
 import copy
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from minipref.algorithm.align import AsStored, GradientStep, align
 from minipref.algorithm.objective import Frozen, Objective
-from minipref.algorithm.online.actor_critic import ActorCritic, Assessed, expected
+from minipref.algorithm.online.actor_critic import ActorCritic, Assessed, expected, warm_up
 from minipref.algorithm.sources import Replay, Sampled
 from minipref.data.bandit import Bandit
 from minipref.data.batch import Batch
@@ -157,6 +157,21 @@ def test_the_critic_goes_to_the_returns_and_the_policy_does_not_feel_it(seed, we
     errors = (batch.columns["old_values"] - batch.columns["returns"])[batch.rows.completion_mask]
     assert metrics["loss/value"] == pytest.approx(float(errors.square().mean()) / 2, rel=1e-4)
     assert float(both[2]) == pytest.approx(weight * float(errors.mean()), rel=1e-3, abs=1e-5)
+
+
+def test_warming_up_leaves_the_policy_alone_and_halves_the_critics_errors():
+    world, policy, critic = Bandit(3, 4, 0), table_of(0, 3, 4), critic_of(0, 3, 4)
+    before = policy.table.detach().clone()
+    asked = Assessed(
+        Sampled(world, world.all_prompts, 32, 4), Rewards(world.reward), critic, Frozen(policy)
+    )
+    objective = ActorCritic(critic, value_clip=100.0, weight=1.0)
+    batch = asked.batch(policy, 0, stream(1, "x"))
+    start = objective(policy, batch)[1]["loss/value"]
+    warm_up(policy, Replay(asked, AsStored()), objective, 60, learning_rate=0.05)
+    assert torch.equal(policy.table, before)
+    assert policy.table.grad is None
+    assert objective(policy, batch)[1]["loss/value"] < start / 2
 
 
 def test_a_resumed_critic_is_the_one_that_was_saved():

@@ -14,6 +14,7 @@ from minipref.evaluation.best_of_n import (
     expected_best,
     frontier,
     kl_bound,
+    of_the_best,
     win_rate,
 )
 
@@ -34,6 +35,20 @@ def test_expected_best_is_the_mean_over_all_subsets(rewards, data):
     best = [statistics.fmean(map(max, combinations(row, k))) for row in rewards.tolist()]
     assert math.isclose(found.value, statistics.fmean(best), abs_tol=1e-9)
     assert math.isclose(found.se, statistics.stdev(best) / math.sqrt(len(best)), abs_tol=1e-9)
+
+
+@given(values=tables(), data=st.data())
+def test_what_the_best_by_another_number_has_is_the_mean_over_all_subsets(values, data):
+    prompts, n = values.shape
+    k = data.draw(st.integers(1, n))
+    by = torch.tensor([data.draw(st.permutations(range(n))) for _ in range(prompts)])
+    found = of_the_best(by, values, k)
+    for row in range(prompts):
+        subsets = combinations(range(n), k)
+        chosen = [float(values[row, max(s, key=lambda i: int(by[row, i]))]) for s in subsets]
+        assert math.isclose(float(found[row]), statistics.fmean(chosen), abs_tol=1e-9)
+    best = of_the_best(values, values, k).mean()
+    assert math.isclose(float(best), expected_best(values, k).value, abs_tol=1e-9)
 
 
 @given(rewards=tables())

@@ -2,8 +2,10 @@
 
     critic = ValueHead(copy.deepcopy(policy), width)
     asked = Assessed(Sampled(CHAT, prompts), Rewards(CHAT.reward), critic, Frozen(policy))
+    source, objective = Replay(asked, AsStored()), ActorCritic(critic)
+    warm_up(policy, source, objective, 60)
     step = GradientStep(nn.ModuleList([policy, critic]), 1e-3)
-    align(policy, Replay(asked, AsStored()), AsStored(), ActorCritic(critic), steps, step=step)
+    align(policy, source, AsStored(), objective, steps, step=step)
 
 Where responses are collected the critic assesses them too, so that advantages stay what they were
 for all passes over them; the objective then trains policy and critic side by side.
@@ -25,8 +27,9 @@ from ...model.fit import Metrics
 from ...model.heads import ValueHead
 from ...model.logprobs import token_logps
 from ...model.policy import Policy
+from ..align import AsStored, GradientStep, align
 from ..objective import Objective
-from ..sources import Asking
+from ..sources import Asking, Source
 
 
 def expected(critic: ValueHead, rows: Rows) -> Tensor:
@@ -118,3 +121,22 @@ class ActorCritic:
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         self.critic.load_state_dict(saved)
+
+
+def warm_up(
+    policy: Any,
+    source: Source,
+    objective: ActorCritic,
+    steps: int,
+    *,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+) -> None:
+    """Train the critic alone, on what the policy does before it learns.
+
+    A critic that begins at zero takes every token near the end for a cause of the reward: the first
+    steps then teach the policy to be brief. What is spent here is paid back there.
+    """
+    step = GradientStep(objective.critic, learning_rate, steps)
+    align(policy, source, AsStored(), objective, steps, seed=seed, step=step)
+    policy.zero_grad(set_to_none=True)
