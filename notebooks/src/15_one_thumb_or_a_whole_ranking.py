@@ -8,7 +8,7 @@
 #
 # A small world to find out: 100 prompts with five answers each, rewards drawn from a normal
 # distribution, and annotators who follow Bradley and Terry, and Plackett and Luce, to the letter.
-# *Rows: 103, 114.*
+# *Rows: 103, 114, 020.*
 
 # %%
 import itertools
@@ -193,7 +193,8 @@ print(compare(guess, uneven["thumb"], same=0.03))
 # together, $\sum_y \pi_0 e^{r / \beta} = 1$, so they have no room for a level: one shift $\delta$
 # for all prompts is all that BCO has. If thumbs up come from easy prompts and thumbs down from hard
 # ones, it weighs the bad ones by $\frac{p(\text{good}|x)}{p(\text{bad}|x)}$, from a classifier of
-# prompts.
+# prompts. Row 020 shows when that matters: if manners go with the topic, whatever is common in the
+# bad topic looks bad. Where both topics have the same manners, the weights hardly do anything.
 
 # %% [markdown] tags=["derivation"]
 # ## Step 3: a ranking is a sequence of choices
@@ -286,7 +287,7 @@ print("within a list, pushes sum to zero: items trade places, and the list as a 
 # %%
 from minipref.papers.results import told
 
-print(told("pro"), told("irpo-ranking"), sep="\n\n")
+print(told("bco"), told("pro"), told("irpo-ranking"), sep="\n\n")
 
 # %% [markdown]
 # On language models, five seeds each, the rows took both losses apart. Longer lists do earn more,
