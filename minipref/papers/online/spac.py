@@ -36,8 +36,8 @@ PAPER = Paper(
     data="30 to 1000 pairs of 5 responses of 15; the practical losses' own samples",
     feedback="Bradley-Terry labels",
     algorithm="mirror ascent against the worst reward that explains the labels",
-    limit="The practical loss's published form is not known to us (its penalty is a digest's); the "
-    "linear penalty, SPIN and language models, the paper's own test, were not tried.",
+    limit="The practical loss, as a digest has it, leads DPO by -0.04 to 0.03 with 100 labels; "
+    "0.15 can be seen. Its linear penalty, SPIN and language models were not tried.",
 )
 setup = spac_arms.setup
 game, trained = spac_arms.against_the_critic, spac_arms.trained
@@ -142,7 +142,7 @@ FIGURE = (
         },
     ),
     Dots(
-        "Own samples buy caution beside the chosen only",
+        "Own samples help beside the chosen",
         "share below the data, 100 labels",
         {name: f"below the data, {name}, {FEW} labels" for name in ARMS if name != "spac, c = 3"},
     ),
