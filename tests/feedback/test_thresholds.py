@@ -29,6 +29,12 @@ def test_without_noise_the_reward_decides(threshold):
     assert torch.equal(found.columns["desirable"], WORLD.rewards.flatten().float() >= threshold)
 
 
+def test_without_noise_a_tie_is_good():
+    best = WORLD.rewards.float().max()
+    found = Threshold(WORLD.reward, float(best)).label(batch(), stream(0, "labels"))
+    assert int(found.columns["desirable"].sum()) == 1
+
+
 @given(st.floats(-1, 1), st.floats(0.2, 3))
 def test_labels_are_as_frequent_as_the_sigmoid_says(threshold, noise):
     repeats = 400
