@@ -9,12 +9,10 @@ DPO's margin (`losses.dpo_kernels`), without a divergence. Gamma is in spreads o
 
 Two readers label the same pairs, half of whose answers are to another question: one goes by the
 topic, one by manners. A pair is right where the whole margin, the kernel's part included, orders it
-by the reader's score. Embeddings are mean word vectors of the base. They are frozen, so the term is
-an offset to the pair (as in ODPO): it has no gradient, and only tells the policy what it need not
-learn. All arms try two settings: gammas that validation labels choose from, for DPO learning rates,
-of which it gets the better one by the test pairs.
-
-Not here: other divergences, the paper's metrics that choose a kernel, a real encoder.
+by the reader's score. Embeddings are mean word vectors of the base, frozen: the term is an offset
+to the pair (as in ODPO), has no gradient, and only tells the policy what it need not learn. All
+arms try two settings: gammas that validation labels choose from, for DPO learning rates, of which
+it gets the better one by the test pairs. No real encoder, and none of the paper's metrics.
 """
 
 from __future__ import annotations
@@ -38,7 +36,10 @@ PAPER = Paper(
     data="1280 pairs of people's answers, half of which are to another question",
     feedback="Bradley-Terry labels at temperature 0.5, by the topic or by manners",
     algorithm="DPO with a kernel of prompt and response in the margin",
-    limit="",
+    limit="Leads of 3.0 to 5.0 points at seeds 0 to 4 (1.8 can be seen). The policy alone gains "
+    "nothing, -0.4 to -1.3 points. Base log-probs order 97 % of these pairs by the topic, the RBF "
+    "alone 78 to 81 %: DPO's margin is measured from the base, and so loses what the base knew. "
+    "Other divergences, three scorers and the choice of a kernel by statistics are to be written.",
 )
 setup, measure = chat.readers, judge.compare
 
@@ -117,16 +118,11 @@ FIGURE = (
         "Nearness helps who reads for the topic, and misleads who reads for manners",
         "gamma, spreads of the kernel's term (nats)",
         "share of fresh pairs that are right",
-        {
-            f"{reader}, added later": [(g, f"{LATER} {g}, {reader}") for g in judge.LATER]
-            for reader in chat.SCORES
-        }
+        {f"{x}, added later": [(g, f"{LATER} {g}, {x}") for g in judge.LATER] for x in chat.SCORES}
         | {
-            f"{reader}, trained with": [
-                (0.0, f"{LATER} 0.0, {reader}"),
-                *((g, f"accuracy, trained with {g}, {reader}") for g in GAMMAS),
-            ]
-            for reader in chat.SCORES
+            f"{x}, trained with": [(0.0, f"{LATER} 0.0, {x}")]
+            + [(g, f"accuracy, trained with {g}, {x}") for g in GAMMAS]
+            for x in chat.SCORES
         },
     ),
     Dots(
