@@ -66,6 +66,26 @@ def strangers(groups: Tensor, rng: torch.Generator) -> Tensor:
     return torch.stack([circle[:, ::2], circle.roll(-1, 0)[:, 1::2]], -1).flatten(0, 1)
 
 
+def against_strangers(pairs: Tensor, groups: Tensor) -> Tensor:
+    """Half of the pairs re-paired across prompts, with no new question asked: (pairs, 2).
+
+    Every second pair keeps its winner and gets the loser of the next such pair: what won at one
+    prompt against what lost at another. Nobody compared the two.
+
+    Args:
+        pairs: (pairs, 2) of different groups, at least four.
+        groups: (rows,), as in a batch.
+    """
+    if len(pairs) < 4 or len(groups[pairs[:, 0]].unique()) < len(pairs):
+        raise ValueError(
+            f"pairs: expected at least four, each of a group of its own, got {len(pairs)} of "
+            f"{len(groups[pairs[:, 0]].unique())} groups"
+        )
+    met = pairs.clone()
+    met[::2, 1] = pairs[::2, 1].roll(-1)
+    return met
+
+
 @dataclass(frozen=True)
 class Joint:
     """Feedback on re-paired rows: the reader sees two prompts, each with its response.

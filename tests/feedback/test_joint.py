@@ -14,7 +14,13 @@ from minipref.data.streams import dice, stream
 from minipref.data.work import counting
 from minipref.evaluation.responses import rewards
 from minipref.feedback.annotators import bt, tie
-from minipref.feedback.joint import Joint, absolute, strangers, with_prompts
+from minipref.feedback.joint import (
+    Joint,
+    absolute,
+    against_strangers,
+    strangers,
+    with_prompts,
+)
 from minipref.losses import dpo
 from minipref.model.logprobs import sequence_logps
 from minipref.model.transformer import Config, Transformer
@@ -49,6 +55,28 @@ def test_strangers_use_every_row_once_and_never_meet_their_own_prompt(count, hal
 def test_strangers_say_what_they_cannot_pair(groups):
     with pytest.raises(ValueError, match="groups: expected at least two"):
         strangers(torch.tensor(groups), stream(0, "pairs"))
+
+
+@given(st.integers(4, 30), st.integers(0, 99))
+def test_half_of_the_winners_meet_losers_of_other_prompts(count, seed):
+    rng = stream(seed, "pairs")
+    swap = torch.rand(count, 1, generator=rng) < 0.5
+    pairs = torch.arange(2 * count).view(count, 2)
+    pairs = torch.where(swap, pairs.flip(1), pairs)[torch.randperm(count, generator=rng)]
+    groups, before = torch.arange(2 * count) // 2, pairs.clone()
+    met = against_strangers(pairs, groups)
+    assert torch.equal(pairs, before)
+    assert torch.equal(met[:, 0], pairs[:, 0])
+    assert sorted(met[:, 1].tolist()) == sorted(pairs[:, 1].tolist())
+    across = groups[met[:, 0]] != groups[met[:, 1]]
+    assert across[::2].all()
+    assert not across[1::2].any()
+
+
+@pytest.mark.parametrize("pairs", [[[0, 1], [2, 3], [4, 5]], [[0, 1], [1, 0], [2, 3], [4, 5]]])
+def test_winners_need_other_prompts_to_meet(pairs):
+    with pytest.raises(ValueError, match="pairs: expected at least four"):
+        against_strangers(torch.tensor(pairs), torch.arange(8) // 2)
 
 
 @given(st.integers(0, 50), st.floats(0.1, 4), st.floats(0, 3))
