@@ -51,6 +51,22 @@ PLANS = {
             "Estimate KL from samples by k1, k2 and k3, and say which is biased.",
         ),
     ),
+    "02": Plan(
+        ("01",),
+        (
+            "Derive Bradley and Terry's probabilities from noise, and their loss's gradient.",
+            "Say what comparisons leave open: a constant, a unit, and who never lost.",
+            "Write the probability of a ranking, and name preferences that no number explains.",
+        ),
+    ),
+    "03": Plan(
+        ("01",),
+        (
+            "Derive the best policy under a price on KL, and read a reward off a policy.",
+            "Compute best-of-n as a policy, with its KL and its win rate.",
+            "Read a frontier of reward against KL, and compare methods on it.",
+        ),
+    ),
     "04": Plan(
         ("01",),
         (

@@ -293,7 +293,9 @@ print(survives(ipo_comes_to_rest_and_dpo_never_does))
 # $$\Bigl(\beta\Delta - \log \frac{\hat P}{1 - \hat P}\Bigr)^2$$
 #
 # A pair in doubt is told to stay, a clear one has an end. Where $\hat P$ is exact, this minimum is
-# DPO's; the way there is another, since a square never saturates. *Rows: 022.*
+# DPO's; the way there is another, since a square never saturates. Paper 072 makes a family of it:
+# any reward difference as the target, any distance to it. Paper 092 leaves the target and moves the
+# *margin*, by how alike prompt and answer are. *Rows: 022, 072, 092.*
 
 # %% tags=["check", "property"]
 from minipref.losses import irepo
@@ -316,7 +318,8 @@ def counted_votes_and_labels_rest_at_one_margin(share, beta):
 print(survives(counted_votes_and_labels_rest_at_one_margin))
 
 # %%
-print(told("irepo"))
+for key in ("irepo", "reward-aware-po", "dpo-kernels"):
+    print(told(key), end="\n\n")
 
 # %% [markdown] tags=["exercise"]
 # ## A planted bug: "loss stuck at 0.6931"

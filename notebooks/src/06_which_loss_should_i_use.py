@@ -314,15 +314,16 @@ print("the same at every length:", [f"{loss:.3f}" for loss in found])
 # %%
 from minipref.papers.results import told
 
-for key in ("orpo", "asft", "sdpo", "ln-dpo"):
+for key in ("orpo", "asft", "sdpo", "ln-dpo", "relative-po"):
     print(told(key), end="\n\n")
 
 # %% [markdown]
 # These rows were trained in the toy language `chat`, five seeds each, and compared at equal KL
 # (`RESULTS.md`). They say the same as the atlas. ORPO: likelihood does most of the work, the odds
 # ratio less than the paper has it. ASFT is its separable cousin. sDPO resets the reference, which
-# is a smaller $\beta$ under another name. LN-DPO answers shorter at its best setting, mostly because
-# it has moved less: at equal KL hardly.
+# is a smaller $\beta$ under another name. LN-DPO answers shorter at its best setting, but mostly
+# since it has moved less: at equal KL hardly. RPO contrasts answers of different prompts: with both
+# sides of a pair at hand that changes little, with one side lost it still learns.
 #
 # **A rule of thumb.** One response each: KTO, BCO. Labels surely wrong at times: a target (cDPO,
 # IPO). Chosen responses better than the model: hold them (ORPO, DPO + SFT, APO-zero). Model better
@@ -344,4 +345,4 @@ for key in ("orpo", "asft", "sdpo", "ln-dpo"):
 # do. D'Oosterlinck et al. 2024 (paper 064, arXiv 2408.06266): the figure of what APO does to either
 # likelihood.
 #
-# *Rows: 034, 046, 054, 109.*
+# *Rows: 034, 046, 049, 054, 109.*

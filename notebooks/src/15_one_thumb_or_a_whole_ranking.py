@@ -8,7 +8,7 @@
 #
 # A small world to find out: 100 prompts with five answers each, rewards drawn from a normal
 # distribution, and annotators who follow Bradley and Terry, and Plackett and Luce, to the letter.
-# *Rows: 103, 114, 020.*
+# *Rows: 103, 114, 020, 016.*
 
 # %%
 import itertools
@@ -287,13 +287,15 @@ print("within a list, pushes sum to zero: items trade places, and the list as a 
 # %%
 from minipref.papers.results import told
 
-print(told("bco"), told("pro"), told("irpo-ranking"), sep="\n\n")
+for key in ("bco", "ulma", "pro", "irpo-ranking"):
+    print(told(key), end="\n\n")
 
 # %% [markdown]
-# On language models, five seeds each, the rows took both losses apart. Longer lists do earn more,
-# because they hold a better *best* answer to imitate: take PRO's ranking away and the reward stays.
-# The ranking is heard in how well the policy *orders* answers. And IRPO's discount, the very thing
-# that makes it a search engine's loss, ranked worse than the same loss without it.
+# On language models, five seeds each, the rows took the losses apart. ULMA imitates the good thumbs
+# and pushes the bad ones: whether that pays depends on how good the good ones are. Longer lists do
+# earn more, because they hold a better *best* answer to imitate: take PRO's ranking away and the
+# reward stays. The ranking is heard in how well the policy *orders* answers. And IRPO's discount,
+# the very thing that makes it a search engine's loss, ranked worse than the same loss without it.
 #
 # ## What this world cannot tell you
 #

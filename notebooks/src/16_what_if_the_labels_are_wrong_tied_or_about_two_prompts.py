@@ -8,7 +8,7 @@
 # We measure with a ruler. Many pairs of answers, each with a **true gap** $d$ in reward, so that
 # Bradley and Terry's annotator says "first" with probability $\sigma(d)$. We train one margin for
 # each pair and read off the **fitted gap**. A good method's ruler is straight.
-# *Rows: 070, 039, 100.*
+# *Rows: 070, 039, 100, 011.*
 
 # %%
 import torch
@@ -289,7 +289,9 @@ print(refute(a_number_for_each_prompt_cancels))
 
 # %% [markdown] tags=["derivation"]
 # Across prompts it does not cancel. Good news: such labels *know* something new. Bad news: $Z(x)$
-# is in the fitted reward now, and cannot be told from quality.
+# is in the fitted reward now, and cannot be told from quality. DOVE's code lets the prompt's own
+# probability count, too: then the prompt can hold its level, and row 011 finds that this is what
+# wins on `chat`, with or without a question across prompts.
 #
 # ## Step 5: two chances to be right
 #
@@ -325,7 +327,7 @@ print("either right: no bias")
 # %%
 from minipref.papers.results import told
 
-for key in ("robust-dpo", "todo", "drpo"):
+for key in ("robust-dpo", "todo", "dove", "drpo"):
     print(told(key), end="\n\n")
 
 # %% [markdown]
