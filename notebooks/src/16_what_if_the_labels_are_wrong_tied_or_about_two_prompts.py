@@ -290,8 +290,9 @@ print(refute(a_number_for_each_prompt_cancels))
 # %% [markdown] tags=["derivation"]
 # Across prompts it does not cancel. Good news: such labels *know* something new. Bad news: $Z(x)$
 # is in the fitted reward now, and cannot be told from quality. DOVE's code lets the prompt's own
-# probability count, too: then the prompt can hold its level, and row 011 finds that this is what
-# wins on `chat`, with or without a question across prompts.
+# probability count, too, so that the prompt can hold its level. Row 011 measured it on `chat`: with
+# the answers alone nothing is won; with prompts counted a little, at some seeds; and as much with
+# DPO and a larger $\beta$.
 #
 # ## Step 5: two chances to be right
 #

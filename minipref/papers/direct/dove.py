@@ -41,6 +41,8 @@ PAPER = Paper(
     data="two of the base's own answers to each of 1500 prompts, paired within or across prompts",
     feedback="a Bradley-Terry reader with one standard for all prompts, who may call two equal",
     algorithm="DPO on pairs of (prompt, answer), with or without the prompt's own probability",
+    limit="DOVE won 47 to 55 % (a seed could show 1.8), 51.7 on average, DPO at beta 1 as much. "
+    "Prompts differ by 8 % of the variance of rewards here: one standard for all has little to do.",
 )
 
 
