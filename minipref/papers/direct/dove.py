@@ -132,7 +132,7 @@ CLAIMS = [
 TOSSED = arm(chat.half_tossed, whole=True)
 CONTROL = Control("labels", "who compares two prompts tosses a coin", arms={DOVE: TOSSED})
 FIGURE = (
-    Dots("Counting prompts wins, asked across or not", "win rate over DPO", WINS, mark=0.5),
+    Dots("A larger beta wins as much as DOVE", "win rate over DPO", WINS, mark=0.5),
     Dots(
         "Who tells the better of two answers to two prompts?",
         "accuracy of the answer's log-ratio",
