@@ -41,7 +41,8 @@ PAPER = Paper(
     data="1920 pairs of the base's own answers; one side of each",
     feedback="Bradley-Terry labels at temperature 0.5",
     algorithm="each chosen answer against all rejected ones, weighed by likeness of the prompts",
-    limit="",
+    limit="From whole pairs RPO wins 49.9 to 50.6 % over DPO (a seed could show 0.6). Which prompts are "
+    "taken for alike makes no difference that 0.9 % would show. beta and rates are one a method.",
 )
 BETA, STRONG, TAU = 0.1, 0.1 * BATCH, 0.5  # of DPO; of RPO, whose weights sum to 1 over a batch
 STRENGTH = {"dpo": {"beta": BETA}, "kto": {"beta": BETA}}
@@ -135,12 +136,12 @@ CONTROL = Control(
 )
 FIGURE = (
     Dots(
-        "From whole pairs, at equal KL",
+        "With pairs at hand contrasts across prompts add nothing",
         "reward",
         {name: f"reward, {name}" for name in ("dpo", *PAIRED)},
     ),
     Dots(
-        "With one side of each pair lost",
+        "With one side lost RPO learns as KTO does, whoever is alike",
         "reward",
         {name: f"reward, {name}" for name in TORN},
     ),
