@@ -41,8 +41,8 @@ PAPER = Paper(
     data="1920 pairs of the base's own answers; one side of each",
     feedback="Bradley-Terry labels at temperature 0.5",
     algorithm="each chosen answer against all rejected ones, weighed by likeness of the prompts",
-    limit="From whole pairs RPO wins 49.9 to 50.6 % over DPO (a seed could show 0.6). Which prompts "
-    "are taken for alike makes no difference of 0.9 %. There is one beta and one rate a method.",
+    limit="From whole pairs RPO wins 49.9 to 50.6 % over DPO (a seed could show 0.6). Which prompts"
+    " are alike makes no difference of 0.9 %. There is one beta and one rate a method.",
 )
 BETA, STRONG, TAU = 0.1, 0.1 * BATCH, 0.5  # of DPO; of RPO, whose weights sum to 1 over a batch
 STRENGTH = {"dpo": {"beta": BETA}, "kto": {"beta": BETA}}
