@@ -102,23 +102,6 @@ PLANS = {
             "Name the next measurement for a run that looks broken.",
         ),
     ),
-    "08": Plan(
-        ("03",),
-        (
-            "Derive the policy gradient, and say which baselines leave it alone.",
-            "Say what GRPO's division by the deviation does to prompts where little is at stake.",
-            "Explain PPO's clip from its picture, and what a second pass over a batch risks.",
-            "Tell how a critic that is late teaches a policy to be brief.",
-        ),
-    ),
-    "09": Plan(
-        ("03", "08"),
-        (
-            "Say which part of a proxy's praise is true, for light and for heavy errors.",
-            "Fit the laws of over-optimisation, and read off where to stop.",
-            "Say when several reward models help, and when they agree on the same mistake.",
-        ),
-    ),
     "11": Plan(
         ("04",),
         (
