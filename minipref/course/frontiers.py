@@ -46,7 +46,8 @@ def matched(bandit: Bandit, distance: str, beta: float, steps: int = 1500) -> Te
     """
     best, uniform = bandit.optimum(beta), bandit.uniform().log()
     logits = torch.zeros_like(bandit.rewards, requires_grad=True)
-    first, second = torch.triu_indices(*[bandit.rewards.shape[1]] * 2, offset=1)
+    responses = bandit.rewards.shape[1]
+    first, second = torch.triu_indices(responses, responses, offset=1)
     optimizer, path = torch.optim.SGD([logits], 0.5), []
     for _ in range(steps):
         logps = logits.log_softmax(1)
