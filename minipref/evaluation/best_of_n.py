@@ -24,8 +24,7 @@ def expected_best(rewards: Tensor, k: int) -> Estimate:
     n = rewards.shape[1]
     if not 1 <= k <= n:
         raise ValueError(f"k: expected 1 to {n}, the samples a prompt, got {k}")
-    best = rewards.double().sort(1).values @ chances(n, k)
-    return Estimate.mean(best)
+    return Estimate.mean(of_the_best(rewards, rewards, k))
 
 
 def of_the_best(by: Tensor, values: Tensor, k: int) -> Tensor:

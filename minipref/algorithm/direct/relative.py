@@ -21,8 +21,8 @@ from ...data.batch import Batch
 from ...data.rows import Rows
 from ...losses import dpo, prompt_likeness, rpo_relative
 from ...model.fit import Metrics
-from ...model.logprobs import sequence_logps
 from ...model.policy import Policy
+from ..objective import Quantities
 
 Weights = Callable[[Tensor, Tensor], Tensor]  # embeddings of either side -> (chosen, rejected)
 
@@ -125,5 +125,10 @@ def sides(batch: Batch, column: Tensor) -> tuple[Tensor, Tensor]:
 
 def log_probs(policy: Policy, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Of chosen and rejected under the policy, then under the reference: (pairs,) each."""
-    ours = sides(batch, sequence_logps(policy, batch.rows))
-    return *ours, *sides(batch, batch.columns["ref_logps"])
+    known = Quantities(policy, None, batch)
+    return (
+        known["chosen_logps"],
+        known["rejected_logps"],
+        known["ref_chosen_logps"],
+        known["ref_rejected_logps"],
+    )

@@ -28,7 +28,7 @@ from ...model.heads import ValueHead
 from ...model.logprobs import token_logps
 from ...model.policy import Policy
 from ..align import AsStored, GradientStep, align
-from ..objective import Objective
+from ..objective import Objective, Quantities
 from ..sources import Asking, Source
 
 
@@ -108,11 +108,13 @@ class ActorCritic:
 
     def __call__(self, policy: Policy, batch: Batch) -> tuple[Tensor, Metrics]:
         loss, metrics = self.actor(policy, batch)
-        rows, length = batch.rows, batch.rows.ids.shape[1]
-        old_values, returns = (batch.columns[n][:, :length] for n in ("old_values", "returns"))
-        values = expected(self.critic, rows)  # (rows, length)
+        known = Quantities(policy, None, batch)
         errors = value_clip(
-            values, old_values, returns, rows.completion_mask, clip=self.value_clip
+            expected(self.critic, batch.rows),  # (rows, length)
+            known.row("old_values"),
+            known.row("returns"),
+            known.row("mask"),
+            clip=self.value_clip,
         ).mean()
         return loss + self.weight * errors, metrics | {"loss/value": float(errors.detach())}
 
